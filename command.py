@@ -1,0 +1,89 @@
+"""What every script shares: flags and YAML from dataclasses, and the meaning of exit codes.
+
+Exit codes: 0 done; 1 bad input; 2 wrong usage; 3 done, but some inputs were left out; 130 interrupted.
+"""
+
+import dataclasses
+import os
+import sys
+import typing
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from jsonargparse import ActionYesNo, ArgumentParser, Namespace
+
+DONE, BAD_INPUT, WRONG_USAGE, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
+
+Config = TypeVar("Config")
+
+
+class Parser(ArgumentParser):
+    """An argument parser whose every usage error is one line on stderr and exit code 2."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the message as one line and exit with code 2."""
+        flat = " ".join(message.replace("<class '", "").replace("'>", "").split())
+        print(f"{self.prog}: {flat} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(WRONG_USAGE)
+
+
+def option(default: Any, help: str) -> Any:
+    """A dataclass field with its default and the one line of help that its flag shows."""
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": help})
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def make_parser(prog: str, description: str, *configs: type) -> Parser:
+    """A parser with `--config FILE.yaml` and one flag for each field of each dataclass.
+
+    A field `learning_rate: float = option(0.01, "...")` becomes `--learning-rate`; a bool field
+    becomes the pair `--name` and `--no-name`.
+    """
+    parser = Parser(prog=prog, description=description, allow_abbrev=False)
+    parser.add_argument("--config", action="config", help="YAML file of these options, by name")
+    for config in configs:
+        group = parser.add_argument_group((config.__doc__ or config.__name__).split("\n")[0])
+        hints = typing.get_type_hints(config)
+        for field in dataclasses.fields(config):
+            flag = "--" + field.name.replace("_", "-")
+            kwargs: dict[str, Any] = {"default": field.default, "help": field.metadata.get("help")}
+            if field.default is dataclasses.MISSING:
+                kwargs["default"] = field.default_factory()  # type: ignore[misc]
+            if hints[field.name] is bool:
+                kwargs["action"] = ActionYesNo(yes_prefix="", no_prefix="no-")
+            else:
+                kwargs["type"] = hints[field.name]
+            group.add_argument(flag, **kwargs)
+    return parser
+
+
+def config_from(namespace: Namespace, config: type[Config]) -> Config:
+    """The dataclass `config` filled from parsed flags; its own checks become usage errors."""
+    values = {f.name: namespace[f.name] for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+    try:
+        return config(**values)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(WRONG_USAGE)
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a script's main and exit with its code; bad input is one line on stderr and code 1.
+
+    ValueError and OSError are what our folders raise for bad input; anything else is a bug and
+    keeps its traceback.
+    """
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` closed our stdout: what was read was enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        code = BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    sys.exit(code)

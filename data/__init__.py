@@ -1,0 +1,1 @@
+"""Image folders to examples, groups, folds and batches."""

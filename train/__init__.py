@@ -1,0 +1,1 @@
+"""Batches to a model file, metrics and a report."""
