@@ -1,0 +1,153 @@
+"""A whole collection: choose the recordings, share them out, write the tables."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from render import audio, table
+from render.clips import ClipSettings, most_clips
+from render.recordings import Recording
+from render.settings import RenderSettings
+from render.work import Job, render_recording
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did. made: pictures written; unchanged: recordings that were done before;
+    kept: recordings of earlier runs that were not asked for this time."""
+
+    recordings: int
+    made: int
+    unchanged: int
+    kept: int
+    failures: list[tuple[str, str]]
+    clips: dict[str, int]
+
+
+def render_folder(
+    recordings: list[Recording],
+    out: Path,
+    settings: RenderSettings,
+    placing: ClipSettings,
+    jobs: int = -1,
+    cluster: str = "",
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+) -> Summary:
+    """Render what is missing or has changed into `out`, and write its tables.
+
+    jobs: processes on this machine, -1 for one per core; cluster: address of a Dask scheduler,
+    whose workers must see the same paths. progress wraps the results as they come, to show them.
+    """
+    table.settle(out, settings, placing)
+    table.remove_leftovers(out)
+    entries = table.read_journal(out)
+    counts = clips_per_recording(recordings, settings, placing)
+    work = [
+        Job(r, out.absolute(), settings, placing, counts.get(r.source, 0), entries.get(r.source))
+        for r in recordings
+    ]
+    kept = len(set(entries) - {r.source for r in recordings})
+    made = unchanged = 0
+    with (out / table.JOURNAL).open("ab") as journal:
+        for entry in progress(results(work, jobs, cluster), len(work)):
+            n = entry.pop("made")
+            unchanged += n == 0 and not entry["reason"]
+            made += n
+            entries[entry["source"]] = entry
+            line = "\n" + json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n"
+            journal.write(line.encode())  # the first "\n" ends a line that a kill cut off
+            journal.flush()
+    table.write_tables(out, entries)
+    asked = {r.source for r in recordings}
+    failures = [(s, entries[s]["reason"]) for s in sorted(asked) if entries[s]["reason"]]
+    clips = Counter(row["label"] for entry in entries.values() for row in entry["rows"])
+    return Summary(len(work), made, unchanged, kept, failures, dict(sorted(clips.items())))
+
+
+def results(work: list[Job], jobs: int, cluster: str) -> Iterator[dict[str, Any]]:
+    """The journal entries of all jobs as they finish, in any order."""
+    if not cluster and (jobs == 1 or len(work) < 2):
+        yield from map(render_recording, work)
+        return
+    from joblib import Parallel, delayed
+
+    with _backend(jobs, cluster):
+        parallel = Parallel(return_as="generator_unordered", pre_dispatch="4*n_jobs")
+        yield from parallel(delayed(render_recording)(job) for job in work)
+
+
+@contextmanager
+def _backend(jobs: int, cluster: str) -> Iterator[None]:
+    """joblib's backend: processes of one thread each, or the workers of a Dask cluster."""
+    from joblib import parallel_config
+
+    if not cluster:
+        with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError('--cluster needs Dask: pip install "dask[distributed]"') from None
+    with Client(cluster, timeout="10s"), parallel_config(backend="dask", n_jobs=-1):
+        yield
+
+
+def clips_per_recording(
+    recordings: list[Recording], settings: RenderSettings, placing: ClipSettings
+) -> dict[str, int]:
+    """How many clips each recording gives, by source; 0 means all.
+
+    With balance "clips", every class is to give as many clips as the largest gives: the rarer ones
+    take more of each recording, as far as max_overlap lets them.
+    """
+    if placing.balance != "clips":
+        return {r.source: placing.clips_per_recording for r in recordings}
+    by_class: dict[str, dict[str, int]] = {}
+    for r in recordings:
+        by_class.setdefault(r.label, {})[r.source] = _room(r, settings, placing)
+    base = placing.clips_per_recording
+    plain = {
+        label: sum(min(room, base) if base else _plain(room, placing) for room in rooms.values())
+        for label, rooms in by_class.items()
+    }
+    counts: dict[str, int] = {}
+    for rooms in by_class.values():
+        counts |= share_out(max(plain.values()), rooms)
+    return counts
+
+
+def share_out(target: int, rooms: dict[str, int]) -> dict[str, int]:
+    """Split `target` clips over recordings as evenly as their rooms allow; at least one each."""
+    counts = dict.fromkeys(rooms, 1)
+    left = target - len(counts)
+    open_to_more = sorted(rooms)
+    while left > 0 and open_to_more:
+        open_to_more = [source for source in open_to_more if counts[source] < rooms[source]]
+        for source in open_to_more[:left]:
+            counts[source] += 1
+        left -= min(left, len(open_to_more))
+    return counts
+
+
+def _plain(room: int, placing: ClipSettings) -> int:
+    """Clips that fit one after the other where `room` fit with max_overlap."""
+    return max(1, int((room - 1) * (1 - placing.max_overlap)) + 1)
+
+
+def _room(recording: Recording, settings: RenderSettings, placing: ClipSettings) -> int:
+    try:
+        seconds = audio.probe(recording.path).seconds
+    except (audio.DecodeError, OSError):
+        return 1  # its failure is recorded when it is rendered
+    return most_clips(round(seconds * settings.sr), settings.clip_samples, placing.max_overlap)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,179 @@
+"""A clip's samples to the arrays that pictures show: float32 (bands, frames), low to high.
+
+Mel and STFT are computed here, with librosa's definitions and to its values, because importing
+librosa takes longer than rendering a hundred clips; the others call librosa itself.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from scipy.fft import dct, rfft
+
+from render.settings import CQT_BINS, RenderSettings
+
+AMIN = 1e-10  # power below which everything counts as silence, as in librosa
+BLOCK = 64  # frames transformed at once: they stay in the processor's cache
+
+
+@lru_cache(maxsize=16)
+def hann(n_fft: int) -> np.ndarray:
+    """The periodic Hann window, float32 (n_fft,)."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+
+
+def power_frames(y: np.ndarray, n_fft: int, hop_length: int, bands: np.ndarray) -> np.ndarray:
+    """|STFT|^2 gathered by `bands` (bands, bins): float32 (bands, frames).
+
+    Frame t is centred at y[t * hop_length]; outside the clip there is silence. `bands` is what
+    turns the bins of a frame into rows, for example mel filters.
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]
+    window, columns = hann(n_fft), np.ascontiguousarray(bands.T)
+    out = np.empty((len(frames), len(bands)), dtype=np.float32)
+    for start in range(0, len(frames), BLOCK):
+        X = rfft(frames[start : start + BLOCK] * window, axis=-1)
+        np.matmul(X.real**2 + X.imag**2, columns, out=out[start : start + BLOCK])
+    return out.T
+
+
+def hz_to_mel(hz: np.ndarray) -> np.ndarray:
+    """Slaney's mel scale: linear up to 1000 Hz, logarithmic above."""
+    hz = np.asarray(hz, dtype=float)
+    return np.where(hz < 1000, hz * 3 / 200, 15 + np.log(np.maximum(hz, 1) / 1000) * 27 / _LOG64)
+
+
+def mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    """The inverse of hz_to_mel."""
+    mel = np.asarray(mel, dtype=float)
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * _LOG64 / 27))
+
+
+_LOG64 = np.log(6.4)
+
+
+@lru_cache(maxsize=16)
+def mel_filters(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> np.ndarray:
+    """Triangular mel filters of equal area: float32 (n_mels, 1 + n_fft // 2)."""
+    bins = np.fft.rfftfreq(n_fft, 1 / sr)
+    edges = mel_to_hz(np.linspace(hz_to_mel(np.array(fmin)), hz_to_mel(np.array(fmax)), n_mels + 2))
+    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    area = 2 / (edges[2:] - edges[:-2])
+    return (np.maximum(0, np.minimum(rising, falling)) * area[:, None]).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def finest_mel_filters(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> np.ndarray:
+    """mel_filters with the most bands, up to n_mels, of which none falls between two bins."""
+    while n_mels > 1:
+        filters = mel_filters(sr, n_fft, n_mels, fmin, fmax)
+        if (filters.max(axis=1) > 0).all():
+            return filters
+        n_mels -= 1
+    raise ValueError(f"n_fft={n_fft} has no bin between fmin={fmin} and fmax={fmax}")
+
+
+@lru_cache(maxsize=16)
+def log_filters(sr: int, n_fft: int, n_bands: int, fmin: float, fmax: float) -> np.ndarray:
+    """Mean power in bands of equal width in octaves: float32 (n_bands, 1 + n_fft // 2).
+
+    The spectrum between two bins is the straight line through them, so that bands narrower than a
+    bin are not empty. The lowest band starts at fmin, but at 32.7 Hz (the note C1) at least.
+    """
+    bins = np.fft.rfftfreq(n_fft, 1 / sr)
+    edges = np.geomspace(max(fmin, 32.703), fmax, n_bands + 1)
+    position = np.clip(edges / bins[1], 0, len(bins) - 1)  # in bins, fractional
+    whole = np.minimum(position.astype(int), len(bins) - 2)
+    part = position - whole
+    # row e: the integral from 0 to edge e of the line through the bins, as weights of the bins
+    integral = np.tri(len(edges), 0)
+    below = np.arange(len(bins))
+    integral = np.where(below < whole[:, None], 1.0, 0.0)
+    integral[:, 0] *= 0.5
+    rows = np.arange(len(edges))
+    integral[rows, whole] += np.where(whole > 0, 0.5, 0.0) + part - part**2 / 2
+    integral[rows, whole + 1] += part**2 / 2
+    return (np.diff(integral, axis=0) / np.diff(position)[:, None]).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def stft_rows(sr: int, n_fft: int, fmin: float, fmax: float) -> np.ndarray:
+    """The bins from fmin to fmax as they are: float32 (rows, 1 + n_fft // 2)."""
+    bins = np.fft.rfftfreq(n_fft, 1 / sr)
+    return np.eye(len(bins), dtype=np.float32)[(bins >= fmin) & (bins <= fmax)]
+
+
+def to_db(S: np.ndarray, ref: str, top_db: float) -> np.ndarray:
+    """Power to dB relative to ref, never more than top_db below it; silence is -top_db all over."""
+    reference = float(S.max()) if ref == "max" else float(ref)
+    if reference <= AMIN:
+        return np.full_like(S, -top_db)
+    S_db = 10 * np.log10(np.maximum(S, AMIN)) - np.float32(10 * np.log10(reference))
+    return np.clip(S_db, -top_db, 0 if ref == "max" else top_db)
+
+
+def _banded(filters: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """A representation that is the STFT's power gathered by `filters`."""
+
+    def power(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+        return power_frames(y, n_fft, s.hop_length, filters(s, n_fft))
+
+    return power
+
+
+def _band(s: RenderSettings) -> tuple[float, float]:
+    return s.fmin, s.sr / 2 if s.fmax is None else s.fmax
+
+
+mel = _banded(lambda s, n_fft: finest_mel_filters(s.sr, n_fft, s.n_mels, *_band(s)))
+log = _banded(lambda s, n_fft: log_filters(s.sr, n_fft, s.n_mels, *_band(s)))
+stft = _banded(lambda s, n_fft: stft_rows(s.sr, n_fft, *_band(s)))
+
+
+def cqt(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+    """Power of the constant-Q transform, 84 semitones up from C1: (84, frames)."""
+    import librosa
+
+    fmin = float(librosa.note_to_hz("C1"))
+    C = librosa.cqt(y, sr=s.sr, hop_length=s.hop_length, fmin=fmin, n_bins=CQT_BINS, tuning=0.0)
+    return np.abs(C).astype(np.float32) ** 2
+
+
+def mfcc(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+    """Mel-frequency cepstral coefficients as librosa's: (n_mfcc, frames)."""
+    S = mel(y, s, n_fft)
+    S_db = 10 * np.log10(np.maximum(S, AMIN))
+    return dct(np.maximum(S_db, S_db.max() - 80), axis=0, type=2, norm="ortho")[: s.n_mfcc]
+
+
+def chroma(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+    """Energy of the twelve pitch classes, C first, the strongest of each frame 1: (12, frames)."""
+    import librosa
+
+    S = power_frames(y, n_fft, s.hop_length, stft_rows(s.sr, n_fft, 0, s.sr / 2))
+    return librosa.feature.chroma_stft(
+        S=S, sr=s.sr, n_fft=n_fft, hop_length=s.hop_length, tuning=0.0
+    )
+
+
+def tempogram(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+    """Local autocorrelation of the onset strength, the longest lag last: (384, frames), 0 to 1."""
+    import librosa
+
+    S_db = 10 * np.log10(np.maximum(mel(y, s, n_fft), AMIN))
+    onsets = librosa.onset.onset_strength(
+        S=np.maximum(S_db, S_db.max() - 80), sr=s.sr, hop_length=s.hop_length, n_fft=n_fft
+    )
+    return librosa.feature.tempogram(onset_envelope=onsets, sr=s.sr, hop_length=s.hop_length)
+
+
+def pcen(S: np.ndarray, s: RenderSettings) -> np.ndarray:
+    """Per-channel energy normalisation of power S, as librosa's defaults for 31-bit magnitudes."""
+    import librosa
+
+    return librosa.pcen(np.sqrt(S) * 2.0**31, sr=s.sr, hop_length=s.hop_length).astype(np.float32)
+
+
+POWERS = {"mel": mel, "log": log, "stft": stft, "cqt": cqt}  # of which dB or PCEN are taken
+OTHERS = {"mfcc": mfcc, "chroma": chroma, "tempogram": tempogram}  # shown as they are
