@@ -1,7 +1,6 @@
 """A whole collection: choose the recordings, share them out, write the tables."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from render import audio, table
-from render.clips import ClipSettings, most_clips
+from render.clips import ClipSettings, all_starts, most_clips
 from render.recordings import Recording
 from render.settings import RenderSettings
 from render.work import Job, render_recording
@@ -122,6 +121,26 @@ def clips_per_recording(
     return counts
 
 
+def planned_clips(
+    recordings: list[Recording], settings: RenderSettings, placing: ClipSettings
+) -> Counter[str]:
+    """Clips of each class that would be made, as far as the headers tell the truth."""
+    counts = clips_per_recording(recordings, settings, placing)
+    hop = max(1, round((placing.hop_seconds or settings.clip_seconds) * settings.sr))
+    length, clips = settings.clip_samples, Counter[str]()
+    for r in recordings:
+        try:
+            total = round(audio.probe(r.path).seconds * settings.sr)
+        except (audio.DecodeError, OSError):
+            continue
+        if total < length and settings.short == "skip":
+            continue
+        n = min(counts[r.source], most_clips(total, length, placing.max_overlap))
+        n = n or len(all_starts(total, length, hop))
+        clips[r.label] += n * (1 + len(placing.augmentations))
+    return clips
+
+
 def share_out(target: int, rooms: dict[str, int]) -> dict[str, int]:
     """Split `target` clips over recordings as evenly as their rooms allow; at least one each."""
     counts = dict.fromkeys(rooms, 1)
@@ -146,8 +165,3 @@ def _room(recording: Recording, settings: RenderSettings, placing: ClipSettings)
     except (audio.DecodeError, OSError):
         return 1  # its failure is recorded when it is rendered
     return most_clips(round(seconds * settings.sr), settings.clip_samples, placing.max_overlap)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

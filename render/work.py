@@ -21,6 +21,7 @@ from render.table import write_whole
 
 SILENT = 1e-3  # peak below which a clip counts as silent (-60 dB of full scale)
 CLIPPED = 0.001  # part of the samples at full scale from which on a clip counts as clipped
+SLACK = 0.1  # seconds by which a clip may be shorter than its length and still count as whole
 EARLY_END = 0.5  # seconds by which a recording may be shorter than its header says
 
 
@@ -121,8 +122,8 @@ def _pieces(job: Job, chunks: "_Counted", total: int) -> Iterator[tuple[int, Pie
     length = job.settings.clip_samples
     hop = round((job.placing.hop_seconds or job.settings.clip_seconds) * job.settings.sr)
     if job.clips == 0 and not job.placing.augmentations:
-        for number, (start, end, y) in enumerate(windows(chunks, length, max(1, hop))):
-            yield number, Piece(start, end - start), y
+        for number, (start, _, y) in enumerate(windows(chunks, length, max(1, hop))):
+            yield number, Piece(start, length), y
         return
     if job.clips:
         places = clips.starts(total, length, job.clips, job.placing, job.recording.name)
@@ -130,7 +131,7 @@ def _pieces(job: Job, chunks: "_Counted", total: int) -> Iterator[tuple[int, Pie
         places = clips.all_starts(total, length, max(1, hop))
     wanted = clips.with_augmentations(places, length, total, job.placing)
     per_place = 1 + len(job.placing.augmentations)
-    slack = round(EARLY_END * job.settings.sr)
+    slack = round(SLACK * job.settings.sr)
     for i, y in cut(chunks, [(piece.start, piece.length) for piece in wanted]):
         if len(y) and len(y) + slack >= min(wanted[i].length, total):
             yield i // per_place, wanted[i], y
@@ -140,7 +141,7 @@ def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[dict[str,
     """A clip's row of the table and its PNG file."""
     settings, r = job.settings, job.recording
     peak = float(np.abs(y).max())
-    short = len(y) < piece.length - round(EARLY_END * settings.sr)
+    short = len(y) < piece.length - round(SLACK * settings.sr)
     end = (piece.start + len(y)) / settings.sr
     suffix = f"__{piece.augmentation}" if piece.kind else ""
     row = {

@@ -1,0 +1,169 @@
+"""Spectrogram pictures of a music collection, in one folder per class.
+
+    python -m render AUDIO --out spectrograms
+
+AUDIO holds <class>/<recording>; other sources of labels with --labels.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from command import DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
+from render.choose import ChoiceSettings
+from render.clips import ClipSettings
+from render.settings import RenderSettings
+
+if TYPE_CHECKING:
+    from render.recordings import Recording
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """Where sounds and labels come from"""
+
+    labels: str = option(
+        "folders", "folders, gtzan, fma (genres), country (of origin, from FMA) or a CSV file"
+    )
+    metadata: str = option("", "fma_metadata folder, for fma and country")
+    label_column: str = option("label", "the CSV's column of labels")
+    subset: str = option("", "of FMA: small, medium, large or full; nothing means what is there")
+    keep_split: bool = option(False, "keep FMA's own split as a column of clips.csv")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What to do"""
+
+    out: str = option("spectrograms", "folder to write to")
+    jobs: int = option(-1, "processes; -1 means one per core")
+    cluster: str = option("", "Dask scheduler to use instead, as tcp://10.0.0.1:8786")
+    dry_run: bool = option(False, "say what would be made, and make nothing")
+    check: str = option("", "verify this finished folder against its tables, and make nothing")
+    preview: str = option("", "draw this recording with axes to look at, and make nothing else")
+
+
+def main() -> int:
+    """Read the flags, do what they say; returns the exit code."""
+    parser = make_parser(
+        "python -m render", __doc__ or "", RunSettings, SourceSettings, ChoiceSettings,
+        ClipSettings, RenderSettings,
+    )  # fmt: skip
+    parser.add_argument("audio", nargs="?", default="", help="folder of recordings")
+    flags = parser.parse_args()
+    todo, settings = config_from(flags, RunSettings), config_from(flags, RenderSettings)
+    placing = config_from(flags, ClipSettings)
+    source, choice = config_from(flags, SourceSettings), config_from(flags, ChoiceSettings)
+    if todo.check:
+        return _check(Path(todo.check))
+    if todo.preview:
+        from render.preview import preview
+
+        print(preview(Path(todo.preview), settings, Path(todo.out)))
+        return DONE
+    if not flags.audio:
+        parser.error("AUDIO is missing: the folder of recordings")
+    return _render(Path(flags.audio), todo, source, choice, settings, placing)
+
+
+def _render(
+    root: Path,
+    todo: RunSettings,
+    source: SourceSettings,
+    choice: ChoiceSettings,
+    settings: RenderSettings,
+    placing: ClipSettings,
+) -> int:
+    from render.choose import choose
+    from render.recordings import named
+    from render.run import render_folder
+
+    if not root.is_dir():
+        raise ValueError(f"no folder {root}; expected {root}/<class>/<recording>")
+    if Path(todo.out).resolve() == root.resolve():
+        raise ValueError(f"--out {todo.out} is the folder of the recordings; choose another")
+    found = list(named(find(root, source)))
+    recordings = choose(found, choice, placing.balance, placing.seed)
+    if todo.dry_run:
+        return _dry_run(recordings, settings, placing)
+    summary = render_folder(
+        recordings, Path(todo.out), settings, placing, todo.jobs, todo.cluster, _with_progress
+    )
+    width = max(map(len, summary.clips), default=0)
+    for label, count in summary.clips.items():
+        print(f"{label:{width}}  {count} clips")
+    print(
+        f"{todo.out}: {summary.made} pictures made, {summary.unchanged} of {summary.recordings} "
+        f"recordings were done before"
+        + (f", {summary.kept} of earlier runs kept" if summary.kept else "")
+    )
+    for name, reason in summary.failures[:10]:
+        print(f"left out: {name}: {reason}")
+    if summary.failures:
+        print(f"{len(summary.failures)} recordings in {Path(todo.out, 'failures.csv')}")
+    return SOME_LEFT_OUT if summary.failures else DONE
+
+
+def find(root: Path, source: SourceSettings) -> "list[Recording]":
+    """The recordings below `root` with their labels."""
+    from render import recordings
+
+    if source.labels == "folders":
+        return recordings.from_folders(root)
+    if source.labels == "gtzan":
+        return recordings.from_gtzan(root)
+    if source.labels in ("fma", "country"):
+        from render import fma
+
+        metadata = Path(source.metadata) if source.metadata else fma.metadata_near(root)
+        if source.labels == "fma":
+            return fma.from_genres(root, metadata, source.subset, source.keep_split)
+        found, left_out = fma.from_countries(root, metadata, source.subset, source.keep_split)
+        print("left out: " + ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())))
+        return found
+    if Path(source.labels).suffix.lower() != ".csv":
+        raise ValueError(
+            f"--labels {source.labels}: expected folders, gtzan, fma, country or FILE.csv"
+        )
+    if not Path(source.labels).is_file():
+        raise ValueError(f"no file {source.labels}")
+    return recordings.from_csv(Path(source.labels), root, source.label_column)
+
+
+def _dry_run(recordings: "list[Recording]", settings: RenderSettings, placing: ClipSettings) -> int:
+    from render.run import planned_clips
+
+    clips = planned_clips(recordings, settings, placing)
+    counts = Counter(r.label for r in recordings)
+    width = max(map(len, counts))
+    for label in sorted(counts):
+        print(f"{label:{width}}  {counts[label]} recordings  {clips[label]} clips")
+    print(
+        f"{sum(clips.values())} pictures of {settings.width} x {settings.height} would be made "
+        f"from {len(recordings)} recordings"
+    )
+    return DONE
+
+
+def _check(folder: Path) -> int:
+    from render.check import faults
+
+    found = faults(folder)
+    for fault in found[:20]:
+        print(fault)
+    if found:
+        raise ValueError(f"{folder}: {len(found)} faults")
+    print(f"{folder}: every picture agrees with the tables")
+    return DONE
+
+
+def _with_progress(items: Iterable[Any], total: int) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, unit="recording", disable=None)
+
+
+if __name__ == "__main__":
+    run(main)
