@@ -1,20 +1,27 @@
 """What every script shares: flags and YAML from dataclasses, and the meaning of exit codes.
 
-Exit codes: 0 done; 1 bad input; 2 wrong usage; 3 done, but some inputs were left out; 130 interrupted.
+Exit codes: 0 done; 1 bad input; 2 wrong usage; 3 done, but some inputs were left out;
+130 interrupted.
 """
 
+import argparse
 import dataclasses
 import os
+import re
 import sys
 import typing
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from jsonargparse import ActionYesNo, ArgumentParser, Namespace
+from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter, Namespace
 
 DONE, BAD_INPUT, WRONG_USAGE, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 
 Config = TypeVar("Config")
+
+
+class _Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Help that keeps the description's own lines."""
 
 
 class Parser(ArgumentParser):
@@ -23,6 +30,7 @@ class Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message as one line and exit with code 2."""
         flat = " ".join(message.replace("<class '", "").replace("'>", "").split())
+        flat = re.sub(r'Parser key "(\w+)"', lambda key: _flag(key[1]), flat)
         print(f"{self.prog}: {flat} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(WRONG_USAGE)
 
@@ -34,27 +42,30 @@ def option(default: Any, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": help})
 
 
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def make_parser(prog: str, description: str, *configs: type) -> Parser:
     """A parser with `--config FILE.yaml` and one flag for each field of each dataclass.
 
     A field `learning_rate: float = option(0.01, "...")` becomes `--learning-rate`; a bool field
     becomes the pair `--name` and `--no-name`.
     """
-    parser = Parser(prog=prog, description=description, allow_abbrev=False)
+    parser = Parser(prog=prog, description=description, allow_abbrev=False, formatter_class=_Help)
     parser.add_argument("--config", action="config", help="YAML file of these options, by name")
     for config in configs:
         group = parser.add_argument_group((config.__doc__ or config.__name__).split("\n")[0])
         hints = typing.get_type_hints(config)
         for field in dataclasses.fields(config):
-            flag = "--" + field.name.replace("_", "-")
             kwargs: dict[str, Any] = {"default": field.default, "help": field.metadata.get("help")}
-            if field.default is dataclasses.MISSING:
-                kwargs["default"] = field.default_factory()  # type: ignore[misc]
+            if callable(field.default_factory):
+                kwargs["default"] = field.default_factory()
             if hints[field.name] is bool:
                 kwargs["action"] = ActionYesNo(yes_prefix="", no_prefix="no-")
             else:
                 kwargs["type"] = hints[field.name]
-            group.add_argument(flag, **kwargs)
+            group.add_argument(_flag(field.name), **kwargs)
     return parser
 
 

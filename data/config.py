@@ -1,0 +1,48 @@
+"""Options of the data stage."""
+
+import re
+from dataclasses import dataclass
+
+from command import option
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Pictures and splits"""
+
+    data: str | None = option(
+        None, "image folder, <class>/<picture>; default spectrograms/, else subsampled_data/"
+    )
+    split: str | None = option(None, "CSV (path,label,split) to use instead of a new split")
+    folds: int = option(5, "number of cross-validation folds, at least 2")
+    test_fraction: float = option(0.2, "part of the groups held out for the one final test")
+    image_size: str | None = option(None, "what the network sees: N or WxH; default the backbone's")
+    crop_time: float = option(0.5, "random-resized-crop keeps at least this part of the time axis")
+    crop_frequency: float = option(0.9, "and at least this part of the frequency axis")
+    workers: int = option(2, "decoding processes, used when the pictures do not fit decoded_gib")
+    decoded_gib: float = option(4.0, "memory for decoded pictures, in GiB; 0 decodes every epoch")
+
+    def __post_init__(self) -> None:
+        """Raise ValueError naming the option whose value is out of range."""
+        if self.folds < 2:
+            raise ValueError(f"--folds {self.folds}: cross-validation needs at least 2")
+        if not 0 < self.test_fraction <= 0.5:
+            raise ValueError(f"--test-fraction {self.test_fraction}: must be in (0, 0.5]")
+        for name in ("crop_time", "crop_frequency"):
+            if not 0 < getattr(self, name) <= 1:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} {getattr(self, name)}: must be in (0, 1]")
+        if self.workers < 0:
+            raise ValueError(f"--workers {self.workers}: must be 0 or more")
+        if self.image_size is not None:
+            parse_size(self.image_size)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) in pixels, each at least 8, from "N" or "WxH"; else ValueError."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip().lower())
+    if not match or min(width := int(match[1]), height := int(match[2] or match[1])) < 8:
+        raise ValueError(
+            f"--image-size {text}: expected N or WxH in pixels, at least 8, as 320x160"
+        )
+    return width, height

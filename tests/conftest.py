@@ -1,0 +1,49 @@
+"""Fixtures that several test files share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+from tests.helpers import SHORT, TINY, Run, run_script, write_stripes
+
+# The same examples in every run, and no time limit for one of them: CI machines are shared.
+settings.register_profile("spectrofold", deadline=None, derandomize=True)
+settings.load_profile("spectrofold")
+
+CLASSES = ("blues", "jazz", "rock")
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """`spectrograms/` with 3 classes x 6 RGB PNGs of 32x24: 3 recordings each, 2 clips of each.
+
+    A class is a bright band at its own height in faint noise, so that a classifier can learn it.
+    """
+    root = tmp_path / "spectrograms"
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(CLASSES):
+        (root / name).mkdir(parents=True)
+        for recording in range(3):
+            for clip in range(2):
+                pixels = rng.integers(0, 40, (24, 32, 3), dtype=np.uint8)
+                pixels[8 * label : 8 * label + 8] += 200
+                Image.fromarray(pixels).save(root / name / f"{name}{recording}__{clip}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`helpers.write_stripes`: three classes of 8 recordings x 2 clips."""
+    return write_stripes(tmp_path_factory.mktemp("stripes") / "music")
+
+
+@pytest.fixture(scope="session")
+def trained(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """`python main.py` on the stripes with a tiny network: its output and its run folder."""
+    out = tmp_path_factory.mktemp("runs")
+    done = run_script("main.py", "--data", stripes, "--out", out, *TINY, *SHORT)
+    assert done.returncode == 0, done.stderr
+    return Run(out / "latest", done.stdout)

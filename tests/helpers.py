@@ -1,0 +1,53 @@
+"""What several tests need: scripts run as a person runs them, and small real image folders."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+# A network that reads 64x64 pictures in milliseconds; random weights need no download.
+TINY = ("--model", "test_resnet", "--no-pretrained", "--image-size", "64")
+# Enough for it to tell stripes apart: three folds of a few epochs take seconds.
+SHORT = ("--folds", "2", "--epochs", "6", "--learning-rate", "0.05", "--batch-size", "8")
+
+
+class Run(NamedTuple):
+    """A finished training: its folder and what it printed."""
+
+    folder: Path
+    stdout: str
+
+
+def run_script(
+    script: str, *args: object, cwd: Path = ROOT, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run `python <project>/<script> args` as a person does; the hub is never asked."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *map(str, args)],
+        cwd=cwd, env=os.environ | {"HF_HUB_OFFLINE": "1"}, timeout=timeout,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def write_stripes(folder: Path, n_recordings: int = 8, n_clips: int = 2, seed: int = 0) -> Path:
+    """Write folder/<class>/<recording>__<clip>.png: three classes, each bright in its own third.
+
+    96x48 pictures of noise with a bright band low, in the middle or high: a class is learnt from
+    its band, and clips of a recording share the band's exact rows.
+    """
+    rng = np.random.default_rng(seed)
+    for label, top in (("high", 4), ("low", 36), ("middle", 20)):
+        (folder / label).mkdir(parents=True)
+        for recording in range(n_recordings):
+            offset = int(rng.integers(-3, 4))
+            for clip in range(n_clips):
+                pixels = rng.integers(0, 90, (48, 96), dtype=np.uint8)
+                pixels[top + offset : top + offset + 8] += 150
+                name = f"{label}{recording}__{clip}.png"
+                Image.fromarray(pixels).convert("RGB").save(folder / label / name)
+    return folder

@@ -1,0 +1,128 @@
+"""Data flows one way: the arrows of DESIGN.md, read from the source files."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("render", "data", "train")
+SLOW = {"torch", "torchvision", "timm", "lightning", "sklearn", "torchmetrics", "onnxruntime"}
+SCRIPTS = [name for name in ("main.py", "predict.py") if (ROOT / name).exists()]
+
+
+def folder_files(*folders: str) -> list[str]:
+    files = (file for name in folders for file in (ROOT / name).rglob("*.py"))
+    return sorted(file.relative_to(ROOT).as_posix() for file in files)
+
+
+def imported(file: Path, nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Absolute dotted name of each module, or name of a module, that the nodes import."""
+    package = file.relative_to(ROOT).parent.parts
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def everywhere(file: Path) -> set[str]:
+    """First parts of all imports of a file, those inside functions too."""
+    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    return {name.split(".")[0] for name in imported(file, nodes)}
+
+
+def at_import(file: Path) -> set[str]:
+    """Dotted names that a file imports when it is imported itself."""
+
+    def run_first(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+        for node in body:
+            yield node
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                yield from run_first(node.orelse)
+            elif isinstance(node, ast.If | ast.Try | ast.With | ast.ClassDef):
+                for part in ("body", "orelse", "finalbody"):
+                    yield from run_first(getattr(node, part, []))
+                for handler in getattr(node, "handlers", []):
+                    yield from run_first(handler.body)
+
+    return set(imported(file, run_first(ast.parse(file.read_text(encoding="utf-8")).body)))
+
+
+def reached(script: str) -> dict[str, str]:
+    """Each package that importing the script imports, with the project file that asks for it."""
+    found: dict[str, str] = {}
+    waiting, seen = [ROOT / script], set()
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        for name in at_import(file):
+            parts = name.split(".")
+            found.setdefault(parts[0], file.relative_to(ROOT).as_posix())
+            for n in range(1, len(parts) + 1):  # importing a.b runs a/__init__.py as well
+                here = ROOT.joinpath(*parts[:n])
+                for own in (here.with_suffix(".py"), here / "__init__.py"):
+                    if own.is_file() and own not in seen:
+                        waiting.append(own)
+    return found
+
+
+@pytest.mark.parametrize("file", folder_files(*FOLDERS))
+def test_render_data_and_train_import_nothing_of_each_other(file: str) -> None:
+    others = set(FOLDERS) - {file.split("/")[0]}
+    others |= {"main", "predict", "app", "bench", "tests"}
+    assert not everywhere(ROOT / file) & others
+
+
+@pytest.mark.parametrize("file", folder_files("render"))
+def test_render_never_imports_torch(file: str) -> None:
+    """Rendering runs on machines, and in worker processes, that have no use for it."""
+    assert not everywhere(ROOT / file) & {"torch", "torchvision", "timm", "lightning"}
+
+
+@pytest.mark.parametrize("file", ["data/image.py", "data/__init__.py", "command.py"])
+def test_what_onnx_prediction_needs_imports_no_torch(file: str) -> None:
+    assert not everywhere(ROOT / file) & SLOW
+    assert not reached(file).keys() & SLOW
+
+
+def test_importing_data_image_loads_no_torch() -> None:
+    """The same, by the interpreter's own account."""
+    script = "import sys, data.image; print(*sorted({'torch', 'torchvision'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_import_nothing_slow_before_parsing(script: str) -> None:
+    """`--help` and a typing error answer at once, whatever module the import hides in."""
+    found = reached(script)
+    assert {package: found[package] for package in SLOW & found.keys()} == {}
+    assert "data.loader" not in at_import(ROOT / script)
+
+
+@pytest.mark.parametrize("file", folder_files(*FOLDERS))
+def test_files_are_read_in_one_sitting(file: str) -> None:
+    assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_the_walk_sees_imports_where_they_hide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test of the tests above: were the walk blind, they could not fail."""
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/__init__.py").write_text("import torch\n")
+    (tmp_path / "train/config.py").write_text("from . import loop\ndef f():\n  import data.x\n")
+    (tmp_path / "main.py").write_text("try:\n  from train.config import X\nfinally:\n  pass\n")
+    assert everywhere(tmp_path / "train/config.py") == {"train", "data"}
+    assert at_import(tmp_path / "train/config.py") == {"train", "train.loop"}
+    assert reached("main.py") == {"train": "main.py", "torch": "train/__init__.py"}

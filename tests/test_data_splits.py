@@ -1,0 +1,333 @@
+"""data.splits: no group on two sides, whatever the layout; and what goes wrong without that."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import KNeighborsClassifier
+
+from data.folder import Examples, scan
+from data.splits import folds_of, make_split, positions_for_test, read_split, write_split
+
+N_FOLDS = 3
+CLASSES = ("a", "b", "c", "d")
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """(labels, groups) of 2 to 4 classes with 4 to 9 groups of 1 to 6 examples each.
+
+    Some groups reach into the next class, and the examples come in any order.
+    """
+    labels: list[int] = []
+    groups: list[str] = []
+    n_classes = draw(st.integers(2, 4))
+    for label in range(n_classes):
+        for number, n_clips in enumerate(draw(st.lists(st.integers(1, 6), min_size=4, max_size=9))):
+            labels += [label] * n_clips
+            groups += [f"{label}/{number}"] * n_clips
+            if draw(st.integers(0, 9)) == 0:
+                labels.append((label + 1) % n_classes)
+                groups.append(f"{label}/{number}")
+    order = draw(st.permutations(range(len(labels))))
+    return np.array(labels)[order], np.array(groups)[order]
+
+
+def split(
+    labels: np.ndarray, groups: np.ndarray, *, seed: int = 0, test_fraction: float = 0.25
+) -> np.ndarray:
+    return make_split(
+        labels, groups, classes=CLASSES, n_folds=N_FOLDS, test_fraction=test_fraction, seed=seed
+    )
+
+
+def even_layout(*, n_classes: int, n_groups: int, n_clips: int) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.repeat(np.arange(n_classes), n_groups * n_clips)
+    return labels, np.repeat(np.arange(n_classes * n_groups), n_clips).astype(str)
+
+
+@given(layouts(), st.integers(0, 2**32 - 1))
+def test_the_four_invariants(layout: tuple[np.ndarray, np.ndarray], seed: int) -> None:
+    """Groups apart, every example held out once, positions apart, no part empty."""
+    labels, groups = layout
+    part = split(labels, groups, seed=seed)
+    nothing = np.zeros(len(labels), dtype=bool)
+    test, folds = positions_for_test(part, nothing), folds_of(part, nothing)
+    assert len(folds) == N_FOLDS
+    for train, validation in folds:
+        sides = [set(groups[side]) for side in (train, validation, test)]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+        assert sorted([*train, *validation, *test]) == list(range(len(labels)))
+        assert min(len(train), len(validation), len(test)) > 0
+    held_out = np.concatenate([test, *(validation for _, validation in folds)])
+    assert sorted(held_out) == list(range(len(labels)))
+
+
+@given(layouts(), st.integers(0, 999), st.randoms(use_true_random=False))
+def test_same_seed_same_split_whatever_the_listing_order(
+    layout: tuple[np.ndarray, np.ndarray], seed: int, random: object
+) -> None:
+    labels, groups = layout
+    part = split(labels, groups, seed=seed)
+    assert np.array_equal(part, split(labels, groups, seed=seed))
+    order = np.random.default_rng(random.randrange(2**32)).permutation(len(labels))  # type: ignore[attr-defined]
+    assert np.array_equal(part[order], split(labels[order], groups[order], seed=seed))
+
+
+def test_the_global_random_state_is_neither_used_nor_changed() -> None:
+    labels, groups = even_layout(n_classes=3, n_groups=10, n_clips=2)
+    np.random.seed(1)  # noqa: NPY002 (the state that others may depend on)
+    first = split(labels, groups)
+    untouched = np.random.random()  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002
+    assert np.random.random() == untouched  # noqa: NPY002
+    assert np.array_equal(first, split(labels, groups))
+
+
+def test_another_seed_gives_another_split() -> None:
+    labels, groups = even_layout(n_classes=3, n_groups=10, n_clips=2)
+    splits = {tuple(split(labels, groups, seed=seed)) for seed in range(5)}
+    assert len(splits) == 5
+
+
+@pytest.mark.parametrize("asked", [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5])
+def test_test_fraction_is_near_what_was_asked(asked: float) -> None:
+    labels, groups = even_layout(n_classes=4, n_groups=40, n_clips=2)
+    for seed in range(3):
+        test = split(labels, groups, seed=seed, test_fraction=asked) == "test"
+        assert test.mean() == pytest.approx(asked, abs=0.03)
+        per_class = [test[labels == label].mean() for label in range(4)]
+        assert per_class == pytest.approx([asked] * 4, abs=0.06), "and in each class"
+
+
+def test_every_fold_holds_every_class() -> None:
+    labels, groups = even_layout(n_classes=4, n_groups=12, n_clips=3)
+    part = split(labels, groups)
+    assert {(p, label) for p, label in zip(part, labels, strict=True)} == {
+        (p, label) for p in ("test", "1", "2", "3") for label in range(4)
+    }
+
+
+def test_ten_folds_and_more_have_whole_names() -> None:
+    """A fold named "1" because "10" was cut off would silently be two folds in one."""
+    labels, groups = even_layout(n_classes=2, n_groups=30, n_clips=1)
+    part = make_split(labels, groups, classes=CLASSES, n_folds=12, test_fraction=0.2, seed=0)
+    assert set(part) == {"test", *map(str, range(1, 13))}
+    assert len(folds_of(part, np.zeros(60, dtype=bool))) == 12
+
+
+@pytest.mark.parametrize("n_groups", [1, 2])
+def test_a_class_with_under_three_groups_is_named(n_groups: int) -> None:
+    labels, groups = even_layout(n_classes=2, n_groups=10, n_clips=4)
+    labels = np.append(labels, np.full(8, 2))
+    groups = np.append(groups, [f"few{i % n_groups}" for i in range(8)])
+    with pytest.raises(ValueError, match=rf"class c has {n_groups} group"):
+        split(labels, groups)
+
+
+@pytest.mark.parametrize("n_clips", [1, 5])
+def test_too_many_folds_are_refused_with_the_flag_to_turn(n_clips: int) -> None:
+    """One line that names our flags, not scikit-learn's `n_splits`."""
+    labels, groups = even_layout(n_classes=2, n_groups=4, n_clips=n_clips)
+    with pytest.raises(ValueError, match="--folds"):
+        make_split(labels, groups, classes=CLASSES, n_folds=9, test_fraction=0.25, seed=0)
+
+
+def noise_around_groups(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(X, labels, groups) of 90 groups of 6: a group is a random point with faint noise around it.
+
+    Its class is drawn at random: nothing about a class can be learnt, only groups recognised.
+    """
+    centres = rng.normal(size=(90, 20))
+    group_labels = rng.permutation(np.repeat(np.arange(3), 30))
+    numbers = np.repeat(np.arange(90), 6)
+    X = centres[numbers] + 0.05 * rng.normal(size=(len(numbers), 20))
+    return X, group_labels[numbers], numbers.astype(str)
+
+
+def test_a_leaky_split_scores_far_above_chance_and_ours_does_not() -> None:
+    """After scikit-learn's test_kfold_can_detect_dependent_samples_on_digits, with known truth."""
+    rng = np.random.default_rng(4)
+    X, labels, groups = noise_around_groups(rng)
+
+    def accuracy(part: np.ndarray) -> float:
+        """Mean over held-out parts of a nearest-neighbour classifier's accuracy."""
+        scores = []
+        for name in np.unique(part):
+            held_out = part == name
+            model = KNeighborsClassifier(1).fit(X[~held_out], labels[~held_out])
+            scores.append(model.score(X[held_out], labels[held_out]))
+        return float(np.mean(scores))
+
+    chance = 1 / 3
+    leaky = rng.permutation(split(labels, groups))  # parts of the same sizes, clips at random
+    assert accuracy(leaky) > 0.95
+    assert accuracy(split(labels, groups)) < chance + 0.15
+
+
+def test_augmented_clips_are_only_trained_on() -> None:
+    part = np.array(["test", "test", "1", "1", "2", "2"])
+    augmented = np.array([False, True] * 3)
+    assert list(positions_for_test(part, augmented)) == [0]
+    (train1, validation1), (train2, validation2) = folds_of(part, augmented)
+    assert (list(train1), list(validation1)) == ([4, 5], [2])
+    assert (list(train2), list(validation2)) == ([2, 3], [4])
+    named = np.array(["test", "train", "train", "validation", "validation", "test"])
+    [(train, validation)] = folds_of(named, augmented)
+    assert (list(train), list(validation)) == ([1, 2], [4])
+
+
+def write_rows(file: Path, rows: list[tuple[str, str]], *, header: str = "path,split") -> Path:
+    file.write_text("\n".join([header, *(f"{p},{s}" for p, s in rows)]) + "\n", encoding="utf-8")
+    return file
+
+
+def by_recording(examples: Examples, parts: tuple[str, str, str]) -> list[tuple[str, str]]:
+    """Rows that put recording 0, 1 and 2 of each class in the parts."""
+    names = (path.split("__")[0] for path in examples.paths)
+    return [(path, parts[int(n[-1])]) for path, n in zip(examples.paths, names, strict=True)]
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_split_file_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    labels, groups = data.draw(layouts())
+    file = tmp_path_factory.mktemp("split") / "split.csv"
+    paths = np.array([f"{CLASSES[label]}/{i}, é.png" for i, label in enumerate(labels)])
+    examples = Examples(
+        Path("x"), CLASSES, paths, labels, groups, groups, np.zeros(len(labels), dtype=bool)
+    )
+    part = split(labels, groups)
+    write_split(file, examples, part)
+    assert np.array_equal(read_split(file, examples), part)
+    order = np.array(data.draw(st.permutations(range(len(labels)))))
+    assert np.array_equal(read_split(file, examples.take(order)), part[order]), "by path, not row"
+
+
+def test_split_file_has_readable_columns(image_folder: Path, tmp_path: Path) -> None:
+    examples = scan(image_folder)
+    write_split(tmp_path / "split.csv", examples, split(examples.labels, examples.groups))
+    header, first, *rest = (tmp_path / "split.csv").read_text().splitlines()
+    assert header == "path,label,group,split"
+    assert first.startswith("blues/blues0__0.png,blues,blues0,")
+    assert len(rest) == 17
+
+
+@pytest.mark.parametrize("validation", ["validation", "val", "valid", "dev", " Validation "])
+def test_train_validation_test_is_one_fold(
+    image_folder: Path, tmp_path: Path, validation: str
+) -> None:
+    examples = scan(image_folder)
+    rows = by_recording(examples, ("train", validation, "test"))
+    part = read_split(write_rows(tmp_path / "s.csv", rows), examples)
+    [(train, held_out)] = folds_of(part, examples.augmented)
+    recordings = [{g[-1] for g in examples.groups[side]} for side in (train, held_out)]
+    assert recordings == [{"0"}, {"1"}]
+    test = positions_for_test(part, examples.augmented)
+    assert {g[-1] for g in examples.groups[test]} == {"2"}
+
+
+def test_pictures_that_the_file_does_not_name_are_in_no_part(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    examples = scan(image_folder)
+    rows = by_recording(examples, ("1", "2", "test"))
+    kept = [row for row in rows if not row[0].startswith("rock/rock1")]
+    part = read_split(write_rows(tmp_path / "s.csv", kept), examples)
+    unnamed = np.flatnonzero(part == "")
+    assert list(examples.paths[unnamed]) == ["rock/rock1__0.png", "rock/rock1__1.png"]
+    used = [positions_for_test(part, examples.augmented)]
+    used += [side for fold in folds_of(part, examples.augmented) for side in fold]
+    assert not set(unnamed) & set(np.concatenate(used))
+
+
+def test_split_file_saved_by_a_spreadsheet_is_read(image_folder: Path, tmp_path: Path) -> None:
+    """Spreadsheets put a byte order mark before the first heading."""
+    examples = scan(image_folder)
+    rows = by_recording(examples, ("1", "2", "test"))
+    file = write_rows(tmp_path / "s.csv", rows, header="\ufeffpath,split")
+    assert set(read_split(file, examples)) == {"1", "2", "test"}
+
+
+def test_unreadable_pictures_may_be_named(image_folder: Path, tmp_path: Path) -> None:
+    """A split made before a picture was damaged still serves: that picture was left out."""
+    examples = scan(image_folder)
+    file = write_rows(tmp_path / "s.csv", by_recording(examples, ("1", "2", "test")))
+    without_first = examples.take(np.arange(1, 18))
+    with pytest.raises(ValueError, match="blues0__0"):
+        read_split(file, without_first)
+    assert len(read_split(file, without_first, unreadable={examples.paths[0]})) == 17
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (("1", "2", "3"), "has the parts 1, 2, 3; expected test"),
+        (("1", "1", "test"), "at least two fold numbers"),
+        (("train", "train", "test"), "expected test with train and validation"),
+        (("validation", "validation", "test"), "expected test with train and validation"),
+        (("train", "1", "test"), "expected test with train and validation"),
+        (("1", "2", "holdout"), "line 6: 'holdout' is not test"),
+        (("1", "-2", "test"), "line 4: '-2' is not test"),
+        (("1", "²", "test"), "line 4: '²' is not test"),
+    ],
+)
+def test_unusable_parts_are_refused(
+    image_folder: Path, tmp_path: Path, parts: tuple[str, str, str], message: str
+) -> None:
+    examples = scan(image_folder)
+    file = write_rows(tmp_path / "s.csv", by_recording(examples, parts))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_split(file, examples)
+    assert str(file) in str(caught.value)
+
+
+def test_a_picture_that_is_not_there_is_named_with_its_line(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    examples = scan(image_folder)
+    rows = by_recording(examples, ("1", "2", "test"))
+    rows.insert(2, ("rock/gone.png", "1"))
+    with pytest.raises(ValueError, match=r"line 4: rock/gone\.png is not in"):
+        read_split(write_rows(tmp_path / "s.csv", rows), examples)
+
+
+def test_a_group_on_two_sides_is_named(image_folder: Path, tmp_path: Path) -> None:
+    examples = scan(image_folder)
+    rows = by_recording(examples, ("1", "2", "test"))
+    rows[-1] = (rows[-1][0], "1")
+    with pytest.raises(ValueError, match="group rock2 in both test and 1"):
+        read_split(write_rows(tmp_path / "s.csv", rows), examples)
+
+
+def test_a_picture_in_two_parts_is_refused(image_folder: Path, tmp_path: Path) -> None:
+    """The later row must not silently win: the file says two things."""
+    examples = scan(image_folder)
+    rows = by_recording(examples, ("1", "2", "test"))
+    rows.append((rows[0][0], "2"))
+    with pytest.raises(ValueError, match=r"line 20: blues/blues0__0\.png"):
+        read_split(write_rows(tmp_path / "s.csv", rows), examples)
+
+
+def test_missing_columns_and_missing_file_are_named(image_folder: Path, tmp_path: Path) -> None:
+    examples = scan(image_folder)
+    file = write_rows(tmp_path / "s.csv", [("a", "b")], header="file,fold")
+    with pytest.raises(ValueError, match=r"s\.csv needs the columns path and split.*'fold'"):
+        read_split(file, examples)
+    with pytest.raises(ValueError, match=r"no split file at .*gone\.csv"):
+        read_split(tmp_path / "gone.csv", examples)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_class_is_tested_even_with_three_groups_each(seed: int) -> None:
+    """A fifth of three groups is less than one: the test part must not lose a class for it."""
+    labels = np.repeat(np.arange(3), 3)
+    part = make_split(
+        labels, np.arange(9).astype(str), classes=("a", "b", "c"),
+        n_folds=2, test_fraction=0.2, seed=seed,
+    )  # fmt: skip
+    assert sorted(labels[part == "test"]) == [0, 1, 2]

@@ -1,0 +1,238 @@
+"""python main.py as a person runs it: what it writes, what it prints, how it fails."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tests.helpers import ROOT, SHORT, TINY, Run, run_script, write_stripes
+
+FILES = {
+    "model.pth", "model.onnx", "report.html", "metrics.json", "predictions.csv", "history.csv",
+    "split.csv", "config.yaml", "confusion_matrix.png", "per_class_accuracy.png", "curves.png",
+    "tensorboard",
+}  # fmt: skip
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with file.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_a_run_writes_every_file_and_learns(trained: Run) -> None:
+    assert {path.name for path in trained.folder.iterdir()} == FILES
+    metrics = json.loads((trained.folder / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] > 2 * metrics["test"]["majority_baseline"]
+    assert metrics["test_recordings"]["n"] * 2 == metrics["test"]["n"]  # two clips each
+    first = trained.stdout.splitlines()[0]
+    assert first.startswith("test_resnet, random weights, cpu, ")
+
+
+def test_metrics_follow_from_the_predictions_file(trained: Run) -> None:
+    metrics = json.loads((trained.folder / "metrics.json").read_text())
+    test = [r for r in rows(trained.folder / "predictions.csv") if r["split"] == "test"]
+    right = np.mean([r["label"] == r["predicted"] for r in test])
+    assert metrics["test"]["accuracy"] == pytest.approx(right)
+    counts = np.array(metrics["test"]["confusion_matrix"])
+    assert counts.sum() == len(test)
+    assert counts.trace() == sum(r["label"] == r["predicted"] for r in test)
+
+
+def test_every_picture_is_held_out_once_and_no_group_straddles(trained: Run) -> None:
+    split = rows(trained.folder / "split.csv")
+    held_out = rows(trained.folder / "predictions.csv")
+    assert sorted(r["path"] for r in split) == sorted(r["path"] for r in held_out)
+    parts: dict[str, set[str]] = {}
+    for row in split:
+        parts.setdefault(row["group"], set()).add(row["split"])
+    assert all(len(part) == 1 for part in parts.values())
+    assert {r["path"]: r["split"] for r in split} == {r["path"]: r["split"] for r in held_out}
+
+
+def test_the_report_stands_alone(trained: Run) -> None:
+    page = (trained.folder / "report.html").read_text(encoding="utf-8")
+    metrics = json.loads((trained.folder / "metrics.json").read_text())
+    assert f"{100 * metrics['test_recordings']['accuracy']:.1f} %" in page
+    assert page.count("data:image/png;base64,") == 3
+    assert "http://" not in page and "https://" not in page
+    for name in ("high", "low", "middle"):
+        assert f"<td>{name}</td>" in page
+
+
+def test_two_runs_with_one_seed_give_the_same_metrics(
+    stripes: Path, trained: Run, tmp_path: Path
+) -> None:
+    """Fed back its own config.yaml, from another folder."""
+    config = trained.folder.resolve() / "config.yaml"
+    again = run_script("main.py", "--config", config, "--out", tmp_path, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    first, second = (
+        json.loads((folder / "metrics.json").read_text())
+        for folder in (trained.folder, tmp_path / "latest")
+    )
+    first.pop("seconds"), second.pop("seconds")
+    assert first == second
+    split = (trained.folder / "split.csv").read_text()
+    assert (tmp_path / "latest" / "split.csv").read_text() == split
+
+
+def test_the_split_is_accepted_back(stripes: Path, trained: Run, tmp_path: Path) -> None:
+    """Another seed would split differently; the file decides."""
+    split = trained.folder / "split.csv"
+    done = run_script(
+        "main.py", "--data", stripes, "--split", split, "--seed", 7, "--out", tmp_path,
+        *TINY, *SHORT, "--epochs", 1,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "latest" / "split.csv").read_text() == split.read_text()
+
+
+def test_the_learning_rate_moves(stripes: Path, tmp_path: Path) -> None:
+    """A rate too high to improve: after one stale epoch the scheduler must lower it."""
+    done = run_script(
+        "main.py", "--data", stripes, "--out", tmp_path, *TINY, *SHORT, "--learning-rate", 30,
+        "--epochs", 6, "--plateau-patience", 0, "--patience", 6,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    history = rows(tmp_path / "latest" / "history.csv")
+    rates = [float(r["learning_rate"]) for r in history if r["fold"] == "1"]
+    assert rates[0] == 30
+    assert min(rates) == pytest.approx(30 * 0.1 ** round(-np.log10(min(rates) / 30)))
+    assert min(rates) < 30
+
+
+def test_unreadable_pictures_are_named_and_left_out(tmp_path: Path) -> None:
+    folder = write_stripes(tmp_path / "music", n_recordings=4)
+    (folder / "low" / "note.png").write_text("a text file")
+    done = run_script("main.py", "--data", folder, "--out", tmp_path / "runs", *TINY, *SHORT,
+                      "--epochs", 1)  # fmt: skip
+    assert done.returncode == 3
+    assert "note.png: not a picture" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_other_peoples_pictures_train_unchanged(tmp_path: Path) -> None:
+    """Large JPEGs, palette, grey, 16-bit, RGBA and CMYK pictures of several sizes in one folder."""
+    folder = write_stripes(tmp_path / "music", n_recordings=4, n_clips=1)
+    modes = ["L", "P", "RGBA", "CMYK", "I;16", "RGB"]
+    for i, path in enumerate(sorted(folder.glob("*/*.png"))):
+        image = Image.open(path).resize((96 + 50 * (i % 3), 48 + 20 * (i % 2)))
+        mode = modes[i % len(modes)]
+        path.unlink()
+        if mode == "I;16":
+            grey = np.asarray(image.convert("L")).astype(np.uint16) * 257
+            Image.fromarray(grey).save(path)
+        elif mode == "CMYK":
+            image.convert("CMYK").save(path.with_suffix(".jpg"))
+        else:
+            image.convert(mode).save(path.with_suffix(".webp" if mode == "RGB" else ".png"))
+    done = run_script("main.py", "--data", folder, "--out", tmp_path / "runs", *TINY, *SHORT,
+                      "--epochs", 1)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "note: pictures have 6 sizes" in done.stdout
+
+
+def bad_inputs(tmp_path: Path) -> dict[str, tuple[list[str], int, str]]:
+    """Arguments, exit code and a part of the one line, by name."""
+    one_class = tmp_path / "one"
+    (one_class / "jazz").mkdir(parents=True)
+    Image.new("RGB", (32, 24)).save(one_class / "jazz" / "a.png")
+    (tmp_path / "empty").mkdir()
+    return {
+        "missing": (["--data", str(tmp_path / "no")], 1, "no image folder at"),
+        "empty": (["--data", str(tmp_path / "empty")], 1, "no pictures"),
+        "one class": (["--data", str(one_class)], 1, "pictures of one class, jazz"),
+        "package": (["--data", str(ROOT / "data")], 1, "put images in spectrograms/"),
+        "backbone": (["--model", "resnett50"], 1, "did you mean resnet50"),
+        "accelerator": (["--accelerator", "cuda"], 1, "--accelerator cuda"),
+        "resume": (["--resume", str(tmp_path / "no")], 1, "no interrupted run"),
+        "split": (["--split", str(tmp_path / "no.csv"), *TINY], 1, "no split file"),
+        "folds": (["--folds", "1"], 2, "--folds 1"),
+        "number": (["--epochs", "many"], 2, "--epochs"),
+        "unknown flag": (["--epoch", "3"], 2, "--epoch"),
+        "size": (["--image-size", "big"], 2, "--image-size big"),
+    }
+
+
+BAD_INPUTS = [
+    "missing", "empty", "one class", "package", "backbone", "accelerator", "resume", "split",
+    "folds", "number", "unknown flag", "size",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_bad_input_is_one_line_and_its_exit_code(name: str, tmp_path: Path) -> None:
+    arguments, code, part = bad_inputs(tmp_path)[name]
+    done = run_script("main.py", *arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert part in lines[0]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("script", ["main.py", "predict.py"])
+def test_help_answers_before_torch_could_be_imported(script: str) -> None:
+    start = time.perf_counter()
+    done = run_script(script, "--help")
+    assert done.returncode == 0
+    assert time.perf_counter() - start < 2.5  # 0.2 s alone; torch and timm take 3 s and more
+    assert f"python {script}" in done.stdout
+
+
+def test_an_interrupted_run_goes_on_to_the_same_metrics(
+    stripes: Path, trained: Run, tmp_path: Path
+) -> None:
+    """Ctrl-C in the second fold, then --resume as the last line says."""
+    process = subprocess.Popen(
+        [sys.executable, "main.py", "--data", str(stripes), "--out", str(tmp_path), *TINY, *SHORT],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("fold 2/2  finetune epoch   2"):
+            process.send_signal(signal.SIGINT)
+            break
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    command = stderr.strip().splitlines()[-1].split("python main.py ")[1].split()
+    resumed = run_script("main.py", *command)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "fold 1/2" not in resumed.stdout
+    assert "fold 2/2  finetune epoch   1" not in resumed.stdout
+    first, second = (
+        json.loads((folder / "metrics.json").read_text())
+        for folder in (trained.folder, tmp_path / "latest")
+    )
+    first.pop("seconds"), second.pop("seconds")
+    assert first == second
+
+
+def test_the_config_file_holds_every_option(trained: Run) -> None:
+    options = yaml.safe_load((trained.folder / "config.yaml").read_text())
+    assert options["model"] == "test_resnet"
+    assert options["epochs"] == 6
+    assert options["pretrained"] is False
+    assert options["seed"] == 123
+
+
+@pytest.mark.slow
+def test_the_demo_is_learnt_far_above_the_baseline(tmp_path: Path) -> None:
+    """Real music, real ImageNet weights, no hub: over twice the majority baseline, as promised."""
+    done = run_script("main.py", "--finetune", "none", "--out", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.splitlines()[0]
+    assert first.startswith("tf_efficientnet_lite0, bundled ImageNet weights, ")
+    metrics = json.loads((tmp_path / "latest" / "metrics.json").read_text())
+    assert metrics["cross_validation"]["accuracy_mean"] > 0.5  # four classes of equal size
+    assert metrics["test"]["accuracy"] > 2 * metrics["test"]["majority_baseline"]

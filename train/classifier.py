@@ -1,0 +1,100 @@
+"""A timm backbone with dropout and a new last layer, from uint8 pictures to logits."""
+
+import difflib
+from typing import Any
+
+import timm
+import torch
+from timm.models import group_parameters
+from torch import nn
+
+
+class Classifier(nn.Module):
+    """Logits (B, C) of uint8 RGB pictures (B, 3, H, W): normalise, backbone, dropout, last layer.
+
+    The normalisation of the pixels is part of the network, so that nobody can forget it or do
+    another. Embeddings are shifted and scaled to zero mean and unit variance over the training
+    pictures, by one number for all features, so that one learning rate suits every backbone.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, backbone: Any, n_classes: int, *, dropout: float) -> None:
+        super().__init__()
+        self.keeps_statistics = False
+        self.backbone = backbone
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(n_features(backbone), n_classes)
+        for name in ("mean", "std"):
+            values = torch.tensor(backbone.pretrained_cfg[name], dtype=torch.float32)
+            self.register_buffer(name, 255 * values.view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", torch.zeros(n_features(backbone)))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, C)."""
+        return self.classify(self.features(images))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, F) of pictures."""
+        return self.backbone((images.float() - self.mean) / self.std)
+
+    def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Logits (B, C) of embeddings (B, F)."""
+        return self.head(self.dropout((embeddings - self.shift) / self.scale))
+
+    def unfreeze(self, finetune: str) -> None:
+        """Make trainable the last layer and "all", "none" or "last:N" stages of the backbone."""
+        self.requires_grad_(True)
+        if finetune == "all":
+            return
+        n_stages = 0 if finetune == "none" else int(finetune.removeprefix("last:"))
+        stage_of = group_parameters(
+            self.backbone, self.backbone.group_matcher(coarse=True), reverse=True
+        )
+        stages = sorted(set(stage_of.values()))
+        trained = set(stages[max(0, len(stages) - n_stages) :])
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(stage_of[name] in trained)
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """As nn.Module.train, but with `keeps_statistics` batch normalisation stays as it is.
+
+        The last layer was fitted to embeddings by these statistics: new ones, from a few small
+        batches, would undo it before fine-tuning has begun.
+        """
+        super().train(mode)
+        if self.keeps_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+
+def n_features(backbone: Any) -> int:
+    """Length of the backbone's embedding."""
+    return getattr(backbone, "head_hidden_size", None) or backbone.num_features
+
+
+def create_backbone(name: str, image_size: tuple[int, int] | None = None) -> Any:
+    """timm's network `name` without its last layer, with random weights.
+
+    image_size is (width, height); networks that fix their input size are built for it. Raises
+    ValueError that suggests near names when timm has no such network.
+    """
+    if not timm.is_model(name.split(".")[0]):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise ValueError(f"timm has no network named {name}{hint}")
+    facts = timm.get_pretrained_cfg(name)
+    fixed = facts is not None and facts.fixed_input_size
+    size: dict[str, Any] = (
+        {"img_size": (image_size[1], image_size[0])} if fixed and image_size else {}
+    )
+    try:
+        return timm.create_model(name, num_classes=0, **size)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"timm cannot build {name}: {error}") from None

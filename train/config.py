@@ -1,0 +1,60 @@
+"""Options of the training stage."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from command import option
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Training"""
+
+    model: str | None = option(
+        None, "timm backbone; default resnet50, or the bundled tf_efficientnet_lite0 with no hub"
+    )
+    pretrained: bool = option(True, "start from ImageNet weights; --no-pretrained starts random")
+    weights: str | None = option(None, "start from this file: timm, torchvision or our own format")
+    dropout: float = option(0.5, "dropout before the last layer")
+    head_epochs: int = option(100, "most epochs of the last layer alone, on frozen features")
+    head_learning_rate: float = option(0.002, "SGD learning rate of these")
+    finetune: str = option("all", "then train: all layers, last:N stages, or none")
+    epochs: int = option(10, "most epochs of fine-tuning")
+    learning_rate: float = option(0.003, "SGD learning rate of fine-tuning")
+    momentum: float = option(0.9, "SGD momentum")
+    weight_decay: float = option(1e-4, "SGD weight decay")
+    batch_size: int = option(32, "pictures in a batch")
+    class_weights: bool = option(False, "weigh each class by the inverse of its size in the loss")
+    plateau_patience: int = option(
+        2, "epochs without a lower validation loss before the rate drops"
+    )
+    plateau_factor: float = option(0.1, "the learning rate is then multiplied by this")
+    patience: int = option(5, "epochs without a lower validation loss before a phase stops")
+    seed: int = option(123, "seeds every random source")
+    accelerator: str = option("auto", "device: auto, cpu, cuda, mps")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = option(
+        "auto", "auto is bf16-mixed where the processor has it"
+    )
+    out: str = option("runs", "folder for the run's own folder")
+
+    def __post_init__(self) -> None:
+        """Raise ValueError naming the option whose value is out of range."""
+        if not re.fullmatch(r"all|none|last:[1-9]\d*", self.finetune):
+            raise ValueError(f"--finetune {self.finetune}: expected all, none or last:N, as last:2")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"--dropout {self.dropout}: must be in [0, 1)")
+        if not 0 < self.plateau_factor < 1:
+            raise ValueError(f"--plateau-factor {self.plateau_factor}: must be in (0, 1)")
+        least = {"epochs": 0, "head_epochs": 0, "batch_size": 1, "patience": 1}
+        least |= {"plateau_patience": 0, "seed": 0, "momentum": 0, "weight_decay": 0}
+        for name, minimum in least.items():
+            if getattr(self, name) < minimum:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} {getattr(self, name)}: must be {minimum} or more")
+        for name in ("learning_rate", "head_learning_rate"):
+            if getattr(self, name) <= 0:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} {getattr(self, name)}: must be above 0")
+        if self.finetune == "none" and self.head_epochs == 0:
+            raise ValueError("--finetune none with --head-epochs 0 trains nothing")

@@ -1,0 +1,27 @@
+"""Files that are whole or not there: a temporary name, then a rename."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def write_whole(file: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a temporary path beside `file`, then give it that name.
+
+    An error or a crash in between leaves an older `file` as it was.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        write(temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_torch(file: Path, facts: dict[str, Any]) -> None:
+    """Save tensors and plain values as one whole file."""
+    write_whole(file, lambda temporary: torch.save(facts, temporary))

@@ -1,0 +1,90 @@
+"""Every file that a finished run leaves in its folder."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train import model_file
+from train.folds import Trainer
+from train.loop import Progress, Row
+from train.onnx_file import write_onnx
+from train.outcome import (
+    Examples,
+    conclude,
+    summary_lines,
+    write_history,
+    write_json,
+    write_predictions,
+)
+from train.report import write_report
+
+
+def finish(
+    trainer: Trainer,
+    finished: list[Progress],
+    folds: list[tuple[np.ndarray, np.ndarray]],
+    test: np.ndarray,
+    examples: Examples,
+    facts: dict[str, Any],
+) -> list[str]:
+    """Test the best model once and write the run's files; returns the answer in a few lines.
+
+    facts: title, backbone, image (the spec), render, config (dict), and of the report first_line,
+    notes, counts, config_text, command and started (a monotonic time).
+    """
+    run = trainer.run
+    outcome = conclude(trainer, finished, folds, test, examples)
+    metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
+    saved = model_file.save(
+        run / "model.pth", finished[outcome.fold - 1].best_weights,
+        backbone=facts["backbone"], classes=examples.classes, image=facts["image"],
+        render=facts["render"], temperature=outcome.temperature, config=facts["config"],
+        metrics=metrics,
+    )  # fmt: skip
+    write_json(run / "metrics.json", metrics)
+    write_predictions(run / "predictions.csv", outcome, examples)
+    write_history(run / "history.csv", finished)
+    page = {key: facts[key] for key in ("title", "first_line", "notes", "counts", "command")}
+    page |= {"classes": list(examples.classes), "metrics": metrics, "config": facts["config_text"]}
+    page |= {"summary": summary_lines(metrics), "seconds": metrics["seconds"]}
+    write_report(run, page, finished)
+    write_onnx(run / "model.onnx", trainer.model, saved)
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    return page["summary"]
+
+
+class EpochLog:
+    """Prints a line per epoch of fine-tuning and writes TensorBoard curves of every phase."""
+
+    def __init__(self, run: Path, n_folds: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(run / "tensorboard"))
+        self._n_folds = n_folds
+
+    def epoch(self, fold: int, row: Row) -> None:
+        """Log one epoch of a fold."""
+        for key in ("learning_rate", "train_loss", "validation_loss", "validation_accuracy"):
+            tag = f"fold_{fold}/{row['phase']}/{key}"
+            self._writer.add_scalar(tag, row[key], row["epoch"])
+        if row["phase"] != "head":
+            self._say(fold, f"{row['phase']} epoch {row['epoch']:3d}", row)
+
+    def head(self, fold: int, progress: Progress) -> None:
+        """Say how well the head alone does: its epochs take milliseconds and get no line each."""
+        self._say(fold, f"head, {progress.epoch} epochs ", progress.history[progress.best_row])
+
+    def _say(self, fold: int, what: str, row: Row) -> None:
+        print(
+            f"fold {fold}/{self._n_folds}  {what:18s}  loss {row['train_loss']:.3f}  validation "
+            f"loss {row['validation_loss']:.3f}  accuracy {row['validation_accuracy']:.3f}  "
+            f"rate {row['learning_rate']:.0e}",
+            flush=True,
+        )
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self._writer.close()

@@ -1,0 +1,145 @@
+"""The one training loop: epochs of SGD, the rate stepped by the validation loss, the best kept."""
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from train.config import TrainConfig
+from train.inference import Batch, apply
+
+Row = dict[str, Any]
+MAX_GRADIENT_NORM = 1.0
+
+
+@dataclass
+class Progress:
+    """Where a fold stands: what a checkpoint holds, and all that resuming needs.
+
+    history: one row per epoch; best_*: the epoch with the lowest validation loss, its weights and
+    its validation logits (n, C); optimizer, scheduler: state between epochs.
+    """
+
+    epoch: int = 0
+    stale: int = 0  # epochs since the best one
+    history: list[Row] = field(default_factory=list)
+    best_loss: float = float("inf")
+    best_row: int = -1
+    best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_logits: torch.Tensor | None = None
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training: its name, rate, length, and the batches of an epoch."""
+
+    name: str
+    learning_rate: float
+    n_epochs: int
+    train_batches: Callable[[int], Iterable[Batch]]
+    validation_batches: Callable[[], Iterable[Batch]]
+    validation_labels: np.ndarray
+    class_weights: torch.Tensor | None
+
+
+def train_one_epoch(
+    fabric: Fabric,
+    model: nn.Module,
+    batches: Iterable[Batch],
+    optimizer: torch.optim.Optimizer,
+    class_weights: torch.Tensor | None,
+) -> float:
+    """One pass over the batches; returns the mean loss per picture."""
+    model.train()
+    total = torch.zeros((), device=fabric.device)
+    n = 0
+    for images, labels in batches:  # (B, 3, H, W) uint8 or (B, F) float32, (B,) int64
+        images = images.to(fabric.device, non_blocking=True)
+        labels = labels.to(fabric.device, non_blocking=True)
+        loss = cross_entropy(model(images), labels, weight=class_weights)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        # A bound on a step: at the usual rates a pretrained network can otherwise leave its weights
+        # in the first epoch for good (losses of 100 and more were seen).
+        fabric.clip_gradients(model, optimizer, max_norm=MAX_GRADIENT_NORM)
+        optimizer.step()
+        total += loss.detach() * len(labels)  # no .item() here: it would wait for the device
+        n += len(labels)
+    return total.item() / n
+
+
+def fit(
+    fabric: Fabric,
+    model: nn.Module,
+    phase: Phase,
+    config: TrainConfig,
+    progress: Progress,
+    *,
+    seed: int,
+    on_epoch: Callable[[Progress, Row], None],
+) -> None:
+    """Train `model` through one phase, from where `progress` stands; leaves its best in it.
+
+    The randomness of an epoch depends on the seed and its number alone, so that an interrupted
+    fold goes on exactly as if it had not been.
+    """
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(
+        trainable, phase.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=config.plateau_factor, patience=config.plateau_patience
+    )
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    if progress.optimizer:
+        model.load_state_dict(progress.weights)
+        optimizer.load_state_dict(progress.optimizer)
+        scheduler.load_state_dict(progress.scheduler)
+    while progress.epoch < phase.n_epochs and progress.stale < config.patience:
+        progress.epoch += 1
+        epoch_seed = seed * 10_007 + progress.epoch
+        torch.manual_seed(epoch_seed)
+        rate = optimizer.param_groups[0]["lr"]
+        batches = phase.train_batches(epoch_seed)
+        train_loss = train_one_epoch(fabric, wrapped, batches, optimizer, phase.class_weights)
+        row: Row = {"phase": phase.name, "epoch": progress.epoch, "learning_rate": rate}
+        row |= {"train_loss": train_loss} | evaluate(fabric, wrapped, model, phase, progress)
+        scheduler.step(row["validation_loss"])
+        progress.history.append(row)
+        progress.weights = _on_cpu(model)
+        progress.optimizer = copy.deepcopy(optimizer.state_dict())
+        progress.scheduler = scheduler.state_dict()
+        on_epoch(progress, row)
+
+
+def evaluate(
+    fabric: Fabric, wrapped: nn.Module, model: nn.Module, phase: Phase, progress: Progress
+) -> Row:
+    """Validation loss and accuracy; `progress` keeps the weights with the lowest loss."""
+    wrapped.eval()
+    logits = apply(wrapped, phase.validation_batches(), fabric.device)
+    labels = phase.validation_labels
+    weights = None if phase.class_weights is None else phase.class_weights.cpu()
+    loss = cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels), weight=weights).item()
+    if loss < progress.best_loss:
+        progress.best_loss, progress.stale = loss, 0
+        progress.best_row = len(progress.history)
+        progress.best_weights = _on_cpu(model)
+        progress.best_logits = torch.from_numpy(logits)
+    else:
+        progress.stale += 1
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    return {"validation_loss": loss, "validation_accuracy": accuracy}
+
+
+def _on_cpu(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: t.detach().cpu().clone() for name, t in model.state_dict().items()}
