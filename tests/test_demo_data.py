@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from render_helpers import SR, tone, write
 
 from render import RenderSettings
 from render.clips import ClipSettings
 from render.recordings import Recording, named
 from render.run import render_folder
 from subsampled_data import build
+from tests.render_helpers import SR, tone, write
 
 DEMO = Path(build.__file__).parent
 

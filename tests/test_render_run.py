@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from render_helpers import SR, collection, contents, noise, tone, write
 
 from render import RenderSettings, pictures_of, table
 from render.check import faults
 from render.clips import ClipSettings
 from render.recordings import from_folders, named
 from render.run import render_folder
+from tests.render_helpers import SR, collection, contents, noise, tone, write
 
 ROOT = Path(__file__).parent.parent
 SMALL = RenderSettings(clip_seconds=1.0, n_fft=512, n_mels=32)

@@ -6,10 +6,10 @@ import librosa
 import numpy as np
 import pytest
 from PIL import Image
-from render_helpers import SR, noise, tone
 
 from render import RenderSettings, spectra
 from render.picture import brightness, palette, picture, png_bytes
+from tests.render_helpers import SR, noise, tone
 
 SMALL = RenderSettings(clip_seconds=1.0)
 Y = noise(1.0) + tone(440, 1.0)
