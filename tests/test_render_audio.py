@@ -1,0 +1,109 @@
+"""Decoding: the same samples however they come, in bounded memory, and clips as they stream by."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+
+from render import RenderSettings, audio, pictures_of
+from render.stream import cut, fill, windows
+from tests.render_helpers import SR, noise, tone, write
+
+ROOT = Path(__file__).parent.parent
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+
+
+def decoded(path: Path, sr: int = SR) -> np.ndarray:
+    return np.concatenate(list(audio.decode_stream(path, sr)))
+
+
+# librosa's other decoder, which is not used here, imports modules that Python is to lose
+@pytest.mark.filterwarnings("ignore:'(aifc|audioop|sunau)':DeprecationWarning")
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("sr", [22_050, 44_100, 48_000])
+def test_decoding_in_chunks_is_librosas_load(tmp_path, suffix, sr):
+    stereo = np.stack([noise(8.0, sr), tone(440, 8.0, sr)], axis=1)
+    path = write(tmp_path / f"x.{suffix}", stereo, sr)
+    theirs, _ = librosa.load(path, sr=SR, mono=True)
+    ours = decoded(path)
+    assert abs(len(ours) - len(theirs)) <= 2
+    n = min(len(ours), len(theirs))
+    np.testing.assert_allclose(ours[:n], theirs[:n], atol=2e-4)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", ["m4a", "mp4", "mka"])
+def test_what_libsndfile_cannot_read_comes_through_ffmpeg(tmp_path, suffix):
+    wav = write(tmp_path / "x.wav", tone(440, 3.0))
+    path = tmp_path / f"x.{suffix}"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-c:a", "aac", path], check=True)
+    y = decoded(path)
+    assert len(y) == pytest.approx(3 * SR, abs=3000)
+    spectrum = np.abs(np.fft.rfft(y[SR : 2 * SR]))
+    assert spectrum.argmax() == 440
+
+
+def test_without_ffmpeg_the_reason_names_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    path = tmp_path / "x.m4a"
+    path.write_bytes(b"\0" * 100)
+    with pytest.raises(audio.DecodeError, match="ffmpeg might read it"):
+        audio.probe(path)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100, 1000])
+def test_windows_and_cut_do_not_depend_on_the_chunks(chunk):
+    y = np.arange(257, dtype=np.float32)
+    chunks = [y[i : i + chunk] for i in range(0, len(y), chunk)]
+    found = list(windows(chunks, 50, 30))
+    assert [start for start, _, _ in found] == [*range(0, 208, 30), 207]
+    for start, end, piece in found:
+        np.testing.assert_array_equal(piece, y[start:end])
+    pieces = [(200, 50), (0, 10), (5, 40), (240, 50), (300, 10)]
+    got = dict(cut(chunks, pieces))
+    for i, (start, length) in enumerate(pieces):
+        np.testing.assert_array_equal(got[i], y[start : start + length])
+
+
+def test_fill_repeats_or_pads():
+    y = np.array([1, 2, 3], dtype=np.float32)
+    assert fill(y, 7, "repeat").tolist() == [1, 2, 3, 1, 2, 3, 1]
+    assert fill(y, 5, "pad").tolist() == [1, 2, 3, 0, 0]
+
+
+def test_pictures_cover_a_recording_to_its_end(tmp_path):
+    path = write(tmp_path / "x.flac", noise(3.4))
+    s = RenderSettings(clip_seconds=1.0)
+    spans = [(round(a, 3), round(b, 3)) for a, b, _ in pictures_of(path, s, hop_seconds=0.8)]
+    assert spans == [(0, 1), (0.8, 1.8), (1.6, 2.6), (2.4, 3.4)]
+    (tmp_path / "y.wav").write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"y\.wav: cannot be decoded"):
+        next(pictures_of(tmp_path / "y.wav", s))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_memory_does_not_grow_with_a_recordings_length(tmp_path):
+    """Ten hours at 8 kHz, 8 bit: 288 MB of file, 1.15 GB as float32 at once; under 1 GiB here."""
+    import soundfile
+
+    path = tmp_path / "long.wav"
+    with soundfile.SoundFile(path, "w", 8000, 1, subtype="PCM_U8") as file:
+        minute = noise(60.0, 8000)
+        for _ in range(600):
+            file.write(minute)
+    code = (
+        "import sys; from pathlib import Path; from render import audio, stream;"
+        "chunks = audio.decode_stream(Path(sys.argv[1]), 8000);"
+        "n = sum(1 for _ in stream.windows(chunks, 80000, 80000));"
+        "status = Path('/proc/self/status').read_text();"
+        "print(n, status.split('VmHWM:')[1].split()[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    count, peak_kib = map(int, done.stdout.split())
+    assert count == 3600 and peak_kib < 1 << 18  # 256 MiB
