@@ -34,7 +34,7 @@ def test_a_run_writes_every_file_and_learns(trained: Run) -> None:
     assert metrics["test"]["accuracy"] > 2 * metrics["test"]["majority_baseline"]
     assert metrics["test_recordings"]["n"] * 2 == metrics["test"]["n"]  # two clips each
     first = trained.stdout.splitlines()[0]
-    assert first.startswith("test_resnet, random weights, cpu, ")
+    assert first.startswith("test_efficientnet, random weights, cpu, ")
 
 
 def test_metrics_follow_from_the_predictions_file(trained: Run) -> None:
@@ -220,8 +220,8 @@ def test_an_interrupted_run_goes_on_to_the_same_metrics(
 
 def test_the_config_file_holds_every_option(trained: Run) -> None:
     options = yaml.safe_load((trained.folder / "config.yaml").read_text())
-    assert options["model"] == "test_resnet"
-    assert options["epochs"] == 6
+    assert options["model"] == "test_efficientnet"
+    assert options["epochs"] == 10
     assert options["pretrained"] is False
     assert options["seed"] == 123
 

@@ -1,0 +1,45 @@
+# Two commands for a fresh clone: make demo, make test. Each makes .venv and installs what it needs.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo test check format bench clean
+
+help: ## show these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(RUN) -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+install: $(VENV)/installed ## make .venv with what training and predicting need
+
+install-dev: $(VENV)/installed-dev ## and with what tests and checks need
+
+demo: install ## train on subsampled_data and classify one of its pictures
+	$(RUN) main.py --data subsampled_data --epochs 3
+	$(RUN) predict.py runs/latest/model.pth subsampled_data/Orchestral --top 2
+
+test: install-dev ## run every test
+	$(RUN) -m pytest -q
+
+check: install-dev ## lint, format and types, changing nothing
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: install-dev ## put every file into the project's format
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+bench: install-dev ## our speed beside the usual scripts (AUDIO=folder of class folders)
+	$(RUN) -m bench.render $(AUDIO)
+
+clean: ## remove .venv and caches; runs/ and spectrograms/ stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
