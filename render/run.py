@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,21 @@ def _backend(jobs: int, cluster: str) -> Iterator[None]:
         from distributed import Client
     except ImportError:
         raise ValueError('--cluster needs Dask: pip install "dask[distributed]"') from None
-    with Client(cluster, timeout="10s"), parallel_config(backend="dask", n_jobs=-1):
-        yield
+    with Client(cluster, timeout="10s") as client:
+        # without this look, a scheduler that cannot import render lets the run wait for ever
+        found = client.run(find_spec, "render") | {
+            "the scheduler": client.run_on_scheduler(find_spec, "render")
+        }
+        lacking = [address for address, spec in found.items() if spec is None]
+        if lacking or len(found) == 1:
+            raise ValueError(
+                f"{', '.join(lacking)} cannot import render; start it with this project's folder "
+                "in PYTHONPATH"
+                if lacking
+                else f"the scheduler at {cluster} has no workers"
+            )
+        with parallel_config(backend="dask", n_jobs=-1):
+            yield
 
 
 def clips_per_recording(
