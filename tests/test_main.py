@@ -149,7 +149,7 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[list[str], int, str]]:
     (tmp_path / "empty").mkdir()
     return {
         "missing": (["--data", str(tmp_path / "no")], 1, "no image folder at"),
-        "empty": (["--data", str(tmp_path / "empty")], 1, "no pictures"),
+        "empty": (["--data", str(tmp_path / "empty")], 1, "has no class folders"),
         "one class": (["--data", str(one_class)], 1, "pictures of one class, jazz"),
         "package": (["--data", str(ROOT / "data")], 1, "put images in spectrograms/"),
         "backbone": (["--model", "resnett50"], 1, "did you mean resnet50"),

@@ -27,6 +27,7 @@ def backbone_with_weights(
     Raises ValueError when a network was asked for by name and its weights cannot be had.
     """
     name = config.model or DEFAULT
+    torch.manual_seed(config.seed)  # what no file fills starts random
     if not config.pretrained and not config.weights:
         return create_backbone(name, image_size), name, RANDOM
     if config.weights:
