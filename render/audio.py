@@ -95,9 +95,10 @@ def _read_soundfile(path: Path, facts: Facts) -> Iterator[np.ndarray]:
         with soundfile.SoundFile(str(path)) as file:
             while True:
                 block = file.read(CHUNK, dtype="float32", always_2d=True)
-                if len(block) == 0:
+                if len(block):
+                    yield block
+                if len(block) < CHUNK:
                     return
-                yield block
     except soundfile.SoundFileError as error:
         raise DecodeError(f"decoding failed: {str(error).strip().rstrip('.')}") from error
 
