@@ -53,10 +53,14 @@ def test_a_killed_worker_loses_nothing(tmp_path, cluster):
     command = [sys.executable, "-m", "render", str(audio), *FLAGS, "--out"]
     subprocess.run([*command, str(tmp_path / "one"), "--jobs", "1"], cwd=ROOT, check=True)
     run = subprocess.Popen([*command, str(tmp_path / "many"), "--cluster", address], cwd=ROOT)
-    deadline = time.monotonic() + 60
-    while len(list((tmp_path / "many").glob("*/*.png"))) < 200 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert run.poll() is None, "the run ended before a worker could be killed"
-    workers[0].send_signal(signal.SIGKILL)
-    assert run.wait(timeout=60) == 0
+    try:
+        deadline = time.monotonic() + 60
+        while len(list((tmp_path / "many").glob("*/*.png"))) < 200 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert run.poll() is None, "the run ended before a worker could be killed"
+        workers[0].send_signal(signal.SIGKILL)
+        assert run.wait(timeout=60) == 0
+    finally:
+        run.kill()
+        run.wait()
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
