@@ -62,6 +62,7 @@ def render_folder(
             line = "\n" + json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n"
             journal.write(line.encode())  # the first "\n" ends a line that a kill cut off
             journal.flush()
+    table.remove_leftovers(out)  # of workers that died; others have done their work again
     table.write_tables(out, entries)
     asked = {r.source for r in recordings}
     failures = [(s, entries[s]["reason"]) for s in sorted(asked) if entries[s]["reason"]]
