@@ -58,10 +58,11 @@ def conclude(
     trainer.model.load_state_dict(finished[best].best_weights)
     device = trainer.fabric.device
     trainer.model.to(device)
-    train, validation = folds[best]
     labels = examples.labels
+    # On what all folds held out: the best fold's own pictures are the ones that flatter it.
     temperature = fit_temperature(
-        logits_of(trainer.model, trainer.batches(validation), device), labels[validation]
+        np.concatenate([_logits(progress) for progress in finished]),
+        np.concatenate([labels[validation] for _, validation in folds]),
     )
     test_probabilities = probabilities_of(
         logits_of(trainer.model, trainer.batches(test), device), temperature
@@ -70,7 +71,7 @@ def conclude(
         (str(k), folds[k - 1][1], probabilities_of(_logits(progress), temperature))
         for k, progress in enumerate(finished, start=1)
     ]
-    majority = int(np.bincount(labels[train]).argmax())
+    majority = int(np.bincount(labels[folds[best][0]]).argmax())
     keywords: dict[str, Any] = {
         "classes": examples.classes, "majority": majority, "seed": trainer.config.seed,
     }  # fmt: skip
