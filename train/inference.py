@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -15,9 +16,15 @@ def apply(
 ) -> np.ndarray:
     """float32 (n, K): `function` of the images of every batch, in their order."""
     outputs = [
-        function(images.to(device, non_blocking=True)).float().cpu() for images, _ in batches
+        function(images.to(device, non_blocking=True)).float().cpu()
+        for images, _ in progress_bar(batches, "evaluating")
     ]
     return torch.cat(outputs).numpy()
+
+
+def progress_bar(batches: Iterable[Batch], what: str) -> Iterable[Batch]:
+    """The batches, with a bar on a terminal once they take longer than a second."""
+    return tqdm(batches, what, unit=" batches", leave=False, disable=None, delay=1)
 
 
 def logits_of(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> np.ndarray:

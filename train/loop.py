@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from train.config import TrainConfig
-from train.inference import Batch, apply
+from train.inference import Batch, apply, progress_bar
 
 Row = dict[str, Any]
 MAX_GRADIENT_NORM = 1.0
@@ -62,7 +62,9 @@ def train_one_epoch(
     model.train()
     total = torch.zeros((), device=fabric.device)
     n = 0
-    for images, labels in batches:  # (B, 3, H, W) uint8 or (B, F) float32, (B,) int64
+    for images, labels in progress_bar(
+        batches, "training"
+    ):  # (B, 3, H, W) uint8 or (B, F) float32, (B,) int64
         images = images.to(fabric.device, non_blocking=True)
         labels = labels.to(fabric.device, non_blocking=True)
         loss = cross_entropy(model(images), labels, weight=class_weights)
