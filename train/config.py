@@ -56,5 +56,8 @@ class TrainConfig:
             if getattr(self, name) <= 0:
                 flag = "--" + name.replace("_", "-")
                 raise ValueError(f"{flag} {getattr(self, name)}: must be above 0")
-        if self.finetune == "none" and self.head_epochs == 0:
-            raise ValueError("--finetune none with --head-epochs 0 trains nothing")
+        if self.head_epochs == 0 and (self.finetune == "none" or self.epochs == 0):
+            raise ValueError(
+                "nothing would be trained: the last layer alone has no epochs (--head-epochs; none "
+                "with random weights) and fine-tuning neither (--epochs, --finetune)"
+            )
