@@ -1,7 +1,9 @@
 """Files that are whole or not there: a temporary name, then a rename."""
 
+import csv
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +27,21 @@ def write_whole(file: Path, write: Callable[[Path], None]) -> None:
 def write_torch(file: Path, facts: dict[str, Any]) -> None:
     """Save tensors and plain values as one whole file."""
     write_whole(file, lambda temporary: torch.save(facts, temporary))
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write UTF-8 text, with the line ends that it has, as one whole file."""
+    write_whole(file, lambda temporary: _write_bytes(temporary, text.encode()))
+
+
+def write_csv(file: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write the header and the rows as one whole CSV file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(file, text.getvalue())
+
+
+def _write_bytes(file: Path, content: bytes) -> None:
+    file.write_bytes(content)

@@ -1,6 +1,5 @@
 """After the folds: choose, test once, and write down everything that a reader needs."""
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from train.files import write_whole
+from train.files import write_csv, write_text
 from train.folds import Trainer
 from train.inference import logits_of
 from train.loop import Progress
@@ -118,42 +117,24 @@ def cross_validation_figures(
 
 def write_predictions(file: Path, outcome: Outcome, examples: Examples) -> None:
     """Write one row per held-out example: path, label, group, split, predicted, probabilities."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out, lineterminator="\n")
-            writer.writerow(["path", "label", "group", "split", "predicted", *examples.classes])
-            for part, positions, probabilities in outcome.held_out:
-                for i, row in zip(positions, probabilities, strict=True):
-                    named = (examples.classes[examples.labels[i]], examples.groups[i], part)
-                    predicted = examples.classes[int(row.argmax())]
-                    cells = [f"{p:.6f}" for p in row]
-                    writer.writerow([examples.paths[i], *named, predicted, *cells])
-
-    write_whole(file, write)
+    rows = []
+    for part, positions, probabilities in outcome.held_out:
+        for i, row in zip(positions, probabilities, strict=True):
+            label, predicted = examples.classes[examples.labels[i]], examples.classes[row.argmax()]
+            named = [examples.paths[i], label, examples.groups[i], part, predicted]
+            rows.append(named + [f"{p:.6f}" for p in row])
+    write_csv(file, ["path", "label", "group", "split", "predicted", *examples.classes], rows)
 
 
 def write_history(file: Path, finished: list[Progress]) -> None:
     """Write one row per epoch of every fold: phase, learning rate, losses, accuracy."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as out:
-            rows = [{"fold": k} | row for k, p in enumerate(finished, 1) for row in p.history]
-            writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-
-    write_whole(file, write)
+    rows = [{"fold": k} | row for k, p in enumerate(finished, 1) for row in p.history]
+    write_csv(file, rows[0], [row.values() for row in rows])
 
 
 def write_json(file: Path, facts: dict[str, Any]) -> None:
     """Write facts as readable JSON, one whole file."""
-    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-    write_whole(file, lambda temporary: _write_text(temporary, text))
-
-
-def _write_text(file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8")
+    write_text(file, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
 def summary_lines(metrics: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from train import figures
-from train.files import write_whole
+from train.files import write_text
 from train.loop import Progress
 
 PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "numpy", "pillow")
@@ -39,8 +39,4 @@ def write_report(run: Path, facts: dict[str, Any], finished: list[Progress]) -> 
     html = page.get_template("report.html.jinja").render(
         **facts, images=images, versions=versions, threads=torch.get_num_threads()
     )
-    write_whole(run / "report.html", lambda temporary: _write(temporary, html))
-
-
-def _write(file: Path, html: str) -> None:
-    file.write_text(html, encoding="utf-8")
+    write_text(run / "report.html", html)
