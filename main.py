@@ -49,7 +49,7 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     from train.weights import RANDOM, backbone_with_weights
 
     root = Path(data_config.data or default_root())
-    examples = scan(root)
+    examples = scan(root, data_config.group)
     fabric = make_fabric(config.accelerator, config.precision)
     size = parse_size(data_config.image_size) if data_config.image_size else None
     backbone, name, weights = backbone_with_weights(config, size)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from command import option
 
@@ -14,6 +15,12 @@ class DataConfig:
         None, "image folder, <class>/<picture>; default spectrograms/, else subsampled_data/"
     )
     split: str | None = option(None, "CSV (path,label,split) to use instead of a new split")
+    group: str = option(
+        "group", "column of clips.csv that must not be on two sides; none: each picture alone"
+    )
+    duplicates: Literal["near", "exact", "ignore"] = option(
+        "near", "which equal pictures are put into one group; ignored with --group none"
+    )
     folds: int = option(5, "number of cross-validation folds, at least 2")
     test_fraction: float = option(0.2, "part of the groups held out for the one final test")
     image_size: str | None = option(None, "what the network sees: N or WxH; default the backbone's")

@@ -54,11 +54,12 @@ class _ClassFolders(ImageFolder):
         return names, {name: i for i, name in enumerate(names)}
 
 
-def scan(root: str | Path) -> Examples:
+def scan(root: str | Path, group: str = "group") -> Examples:
     """The examples of `root`/<class>/<picture>; groups from clips.csv, else from the file names.
 
-    A file name's group is what precedes `__`, else its stem. Raises ValueError when the folder is
-    missing, a Python package, or has not at least two classes with pictures.
+    group: the column of clips.csv, or "none" for each picture alone. Where `group` itself is not
+    filled in, it is what precedes `__` in the file name, else its stem. Raises ValueError when the
+    folder or the column is missing, a Python package, or has not two classes with pictures.
     """
     root = Path(root)
     _refuse_what_is_no_image_folder(root)
@@ -75,7 +76,7 @@ def scan(root: str | Path) -> Examples:
     order = np.argsort(relative)
     paths = relative[order]
     labels = np.searchsorted(filled, np.array([label for _, label in samples]))[order]
-    groups, recordings, augmented = _provenance(root, paths)
+    groups, recordings, augmented = _provenance(root, paths, group)
     classes = tuple(folder.classes[label] for label in filled)
     return Examples(root, classes, paths, labels.astype(np.int64), groups, recordings, augmented)
 
@@ -107,7 +108,9 @@ def _refuse_what_is_no_image_folder(root: Path) -> None:
         )
 
 
-def _provenance(root: Path, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _provenance(
+    root: Path, paths: np.ndarray, group: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Group, recording and augmented of each path: from the clip table, else from its name."""
     table = read_clip_table(root)
     names = [Path(path).stem.split("__")[0] for path in paths]
@@ -120,7 +123,16 @@ def _provenance(root: Path, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     # One name in two classes may be one song or two: one group keeps the split honest in both
     # cases; two recordings keep their answers apart.
     recordings = column("recording", lambda i: f"{Path(paths[i]).parent.as_posix()}/{names[i]}")
-    groups = column("group", lambda i: names[i])
+    if group == "none":
+        groups = paths
+    else:
+        columns = list(next(iter(table.values()), {}))
+        if group != "group" and group not in columns:
+            raise ValueError(
+                f"--group {group}: {root}/clips.csv has no such column; it has "
+                f"{', '.join(columns) or 'no rows or is missing'}"
+            )
+        groups = column(group, lambda i: names[i])
     return groups, recordings, column("augmentation", lambda i: "") != ""
 
 

@@ -1,4 +1,4 @@
-"""From an image folder to everything that training needs: checked, split, decoded."""
+"""From an image folder to everything that training needs: checked, grouped, split, decoded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +7,15 @@ import numpy as np
 
 from data.cache import decode_all, picture_sizes
 from data.config import DataConfig
+from data.duplicates import Duplicate, find_duplicates, fingerprints, keep_together, notes_on
 from data.folder import Examples
 from data.image import ImageSpec, canvas_for
 from data.loader import Pictures
 from data.splits import folds_of, make_split, positions_for_test, read_split
 from data.summary import class_rows, oddities
 from data.transforms import SpectrogramCrop
+
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,22 @@ class Prepared:
     failures: list[str]
 
 
+@dataclass(frozen=True)
+class _Readable:
+    """The examples whose pictures can be read, those pictures, and why the others cannot."""
+
+    examples: Examples
+    decoded: np.ndarray | None
+    canvas: Size
+    sizes: list[Size | None]
+    failures: dict[str, str]
+
+
 def prepare(
     examples: Examples,
     config: DataConfig,
     *,
-    size: tuple[int, int],
+    size: Size,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
     split_file: str | Path | None,
@@ -45,40 +59,77 @@ def prepare(
 ) -> Prepared:
     """Decode the pictures for a network's input of `size` = (width, height) and split them.
 
-    Pictures that cannot be read are left out and named; split_file is used instead of a new split.
+    Pictures that cannot be read are left out and named; duplicates are put into one group, unless
+    config.duplicates says otherwise; split_file is used instead of a new split.
     """
-    sizes = picture_sizes(examples.files())
-    canvas = canvas_for([s for s in sizes if s] or [size], *size)
-    spec: ImageSpec = {
-        "width": size[0], "height": size[1], "canvas": canvas, "mean": mean, "std": std,
-    }  # fmt: skip
-    decoded, failures = decode_all(examples.files(), canvas, gib=config.decoded_gib)
-    unreadable = {str(examples.paths[i]) for i in failures}
-    if failures:
-        keep = np.setdiff1d(np.arange(len(examples)), list(failures))
-        examples, sizes = examples.take(keep), [sizes[i] for i in keep]
-        decoded = None if decoded is None else decoded[keep]
-    if split_file:
-        part = read_split(split_file, examples, unreadable=unreadable)
+    readable = _read(examples, size, config.decoded_gib)
+    named = readable.examples
+    ignored = config.duplicates == "ignore" or config.group == "none"
+    pairs = [] if ignored else _duplicates(readable, config.duplicates)
+    examples = keep_together(named, pairs)
+    if split_file:  # checked against the groups as they are named: the file may part duplicates
+        part = read_split(split_file, named, unreadable=readable.failures)
     else:
         part = make_split(
             examples.labels, examples.groups, classes=examples.classes, n_folds=config.folds,
             test_fraction=config.test_fraction, seed=seed,
         )  # fmt: skip
-    crop = SpectrogramCrop(spec, min_time=config.crop_time, min_frequency=config.crop_frequency)
-    pictures = Pictures(
-        examples.files(), examples.labels, spec,
-        decoded=decoded, crop=crop, workers=config.workers,
-    )  # fmt: skip
     folds = folds_of(part, examples.augmented)
     test = positions_for_test(part, examples.augmented)
-    notes = oddities(examples, part, sizes, n_folds=len(folds))
     if not len(test) or any(not len(side) for fold in folds for side in fold):
         raise ValueError("the split leaves a training, validation or test part without a picture")
+    notes = oddities(named, part, readable.sizes, n_folds=len(folds))
+    notes += notes_on(pairs, examples) + _notes_on_split(pairs, part, split_file)
+    notes += [f"left out: {reason}" for reason in readable.failures.values()]
+    spec: ImageSpec = {
+        "width": size[0], "height": size[1], "canvas": readable.canvas, "mean": mean, "std": std,
+    }  # fmt: skip
+    return Prepared(
+        examples, _pictures(readable, spec, config), spec, part, folds, test,
+        class_rows(examples, part), notes, list(readable.failures.values()),
+    )  # fmt: skip
+
+
+def _read(examples: Examples, size: Size, gib: float) -> _Readable:
+    sizes = picture_sizes(examples.files())
+    canvas = canvas_for([s for s in sizes if s] or [size], *size)
+    decoded, failures = decode_all(examples.files(), canvas, gib=gib)
+    reasons = {str(examples.paths[i]): reason for i, reason in failures.items()}
+    if failures:
+        keep = np.setdiff1d(np.arange(len(examples)), list(failures))
+        examples, sizes = examples.take(keep), [sizes[i] for i in keep]
+        decoded = None if decoded is None else decoded[keep]
+    return _Readable(examples, decoded, canvas, sizes, reasons)
+
+
+def _duplicates(readable: _Readable, which: str) -> list[Duplicate]:
+    prints = fingerprints(
+        readable.examples.files() if readable.decoded is None else readable.decoded
+    )
+    pairs = find_duplicates(prints, readable.examples.groups)
+    return [pair for pair in pairs if pair.exact or which == "near"]
+
+
+def _notes_on_split(
+    pairs: list[Duplicate], part: np.ndarray, split_file: str | Path | None
+) -> list[str]:
+    notes = []
+    parted = [
+        pair for pair in pairs
+        if part[pair.first] != part[pair.second] and "" not in (part[pair.first], part[pair.second])
+    ]  # fmt: skip
+    if parted:
+        notes.append(f"{split_file} parts {len(parted)} pairs of duplicates: a leak")
+    elif pairs:
+        notes.append("duplicates are kept in one group, on one side of every split")
     if unnamed := int((part == "").sum()):
         notes.append(f"{unnamed} pictures are not named in {split_file} and are left out")
-    notes += [f"left out: {reason}" for reason in failures.values()]
-    rows = class_rows(examples, part)
-    return Prepared(
-        examples, pictures, spec, part, folds, test, rows, notes, list(failures.values())
-    )
+    return notes
+
+
+def _pictures(readable: _Readable, spec: ImageSpec, config: DataConfig) -> Pictures:
+    crop = SpectrogramCrop(spec, min_time=config.crop_time, min_frequency=config.crop_frequency)
+    return Pictures(
+        readable.examples.files(), readable.examples.labels, spec,
+        decoded=readable.decoded, crop=crop, workers=config.workers,
+    )  # fmt: skip
