@@ -52,7 +52,7 @@ def windows(
     kept, first = np.zeros(0, dtype=np.float32), 0  # `kept` starts at sample `first`
     start = end = 0
     for chunk in chunks:
-        kept = np.concatenate((kept, chunk))
+        kept = np.concatenate((kept, chunk)) if len(kept) else chunk
         while start + length <= first + len(kept):
             end = start + length
             yield start, end, kept[start - first : end - first]

@@ -24,6 +24,10 @@ CLIPPED = 0.001  # part of the samples at full scale from which on a clip counts
 SLACK = 0.1  # seconds by which a clip may be shorter than its length and still count as whole
 EARLY_END = 0.5  # seconds by which a recording may be shorter than its header says
 
+# glibc gives freed memory back to the system at once, until it has seen a large block freed; then
+# every clip has its pages cleared for it anew, a seventh of the time (measured).
+np.empty(31 << 20, dtype=np.uint8)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -140,7 +144,7 @@ def _pieces(job: Job, chunks: "_Counted", total: int) -> Iterator[tuple[int, Pie
 def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[dict[str, Any], bytes]:
     """A clip's row of the table and its PNG file."""
     settings, r = job.settings, job.recording
-    peak = float(np.abs(y).max())
+    magnitude = np.abs(y)
     short = len(y) < piece.length - round(SLACK * settings.sr)
     end = (piece.start + len(y)) / settings.sr
     suffix = f"__{piece.augmentation}" if piece.kind else ""
@@ -154,8 +158,8 @@ def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[dict[str,
         "group": r.group,
         "augmentation": piece.augmentation,
         "source": r.source,
-        "silent": "yes" if peak < SILENT else "",
-        "clipped": "yes" if float((np.abs(y) >= 0.999).mean()) > CLIPPED else "",
+        "silent": "yes" if float(magnitude.max()) < SILENT else "",
+        "clipped": "yes" if float((magnitude >= 0.999).mean()) > CLIPPED else "",
         "filled": {"repeat": "repeated"}.get(settings.short, "padded") if short else "",
     }
     if r.split:
