@@ -2,27 +2,32 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from data.audit_page import as_facts
 from data.cache import decode_all, picture_sizes
 from data.config import DataConfig
-from data.duplicates import Duplicate, find_duplicates, fingerprints, keep_together, notes_on
+from data.duplicates import Duplicate, keep_together
 from data.folder import Examples
 from data.image import ImageSpec, canvas_for
+from data.inspection import audit
 from data.loader import Pictures
 from data.splits import folds_of, make_split, positions_for_test, read_split
 from data.summary import class_rows, oddities
 from data.transforms import SpectrogramCrop
 
 Size = tuple[int, int]
+LOOKED_AT = 2000  # pictures that are audited for shortcuts before a training: some seconds
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Examples and pictures in one order; part, folds and test are of these positions.
 
-    rows: the class table; notes: what is odd; failures: why each left-out picture is unreadable.
+    rows: the class table; notes: what is odd; failures: why each left-out picture is unreadable;
+    audit: what `audit_page.as_facts` says, for the report.
     """
 
     examples: Examples
@@ -34,6 +39,7 @@ class Prepared:
     rows: list[tuple[str, ...]]
     notes: list[str]
     failures: list[str]
+    audit: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,6 @@ class _Readable:
     examples: Examples
     decoded: np.ndarray | None
     canvas: Size
-    sizes: list[Size | None]
     failures: dict[str, str]
 
 
@@ -64,9 +69,11 @@ def prepare(
     """
     readable = _read(examples, size, config.decoded_gib)
     named = readable.examples
-    ignored = config.duplicates == "ignore" or config.group == "none"
-    pairs = [] if ignored else _duplicates(readable, config.duplicates)
-    examples = keep_together(named, pairs)
+    found = audit(
+        named, decoded=readable.decoded, duplicates=config.duplicates, most_looked_at=LOOKED_AT
+    )
+    kept_apart = config.duplicates == "ignore" or config.group == "none"
+    examples = named if kept_apart else keep_together(named, found.duplicates)
     if split_file:  # checked against the groups as they are named: the file may part duplicates
         part = read_split(split_file, named, unreadable=readable.failures)
     else:
@@ -78,8 +85,8 @@ def prepare(
     test = positions_for_test(part, examples.augmented)
     if not len(test) or any(not len(side) for fold in folds for side in fold):
         raise ValueError("the split leaves a training, validation or test part without a picture")
-    notes = oddities(named, part, readable.sizes, n_folds=len(folds))
-    notes += notes_on(pairs, examples) + _notes_on_split(pairs, part, split_file)
+    notes = found.findings() + oddities(named, part, n_folds=len(folds))
+    notes += _notes_on_split(found.duplicates, part, split_file)
     notes += [f"left out: {reason}" for reason in readable.failures.values()]
     spec: ImageSpec = {
         "width": size[0], "height": size[1], "canvas": readable.canvas, "mean": mean, "std": std,
@@ -87,6 +94,7 @@ def prepare(
     return Prepared(
         examples, _pictures(readable, spec, config), spec, part, folds, test,
         class_rows(examples, part), notes, list(readable.failures.values()),
+        as_facts(found, found.findings()),
     )  # fmt: skip
 
 
@@ -97,17 +105,9 @@ def _read(examples: Examples, size: Size, gib: float) -> _Readable:
     reasons = {str(examples.paths[i]): reason for i, reason in failures.items()}
     if failures:
         keep = np.setdiff1d(np.arange(len(examples)), list(failures))
-        examples, sizes = examples.take(keep), [sizes[i] for i in keep]
+        examples = examples.take(keep)
         decoded = None if decoded is None else decoded[keep]
-    return _Readable(examples, decoded, canvas, sizes, reasons)
-
-
-def _duplicates(readable: _Readable, which: str) -> list[Duplicate]:
-    prints = fingerprints(
-        readable.examples.files() if readable.decoded is None else readable.decoded
-    )
-    pairs = find_duplicates(prints, readable.examples.groups)
-    return [pair for pair in pairs if pair.exact or which == "near"]
+    return _Readable(examples, decoded, canvas, reasons)
 
 
 def _notes_on_split(
@@ -119,7 +119,8 @@ def _notes_on_split(
         if part[pair.first] != part[pair.second] and "" not in (part[pair.first], part[pair.second])
     ]  # fmt: skip
     if parted:
-        notes.append(f"{split_file} parts {len(parted)} pairs of duplicates: a leak")
+        who = split_file or "this split"
+        notes.append(f"{who} parts {len(parted)} pairs of duplicates: a leak")
     elif pairs:
         notes.append("duplicates are kept in one group, on one side of every split")
     if unnamed := int((part == "").sum()):

@@ -1,7 +1,5 @@
 """What is in an image folder, as a small table, with what is odd about it."""
 
-from collections import Counter
-
 import numpy as np
 
 from data.folder import Examples
@@ -33,10 +31,8 @@ def table(rows: list[tuple[str, ...]]) -> str:
     return "\n".join(lines)
 
 
-def oddities(
-    examples: Examples, part: np.ndarray, sizes: list[tuple[int, int] | None], *, n_folds: int
-) -> list[str]:
-    """One sentence for each thing that a careful person would want to know before training."""
+def oddities(examples: Examples, part: np.ndarray, *, n_folds: int) -> list[str]:
+    """One sentence for each thing about the split that a careful person would want to know."""
     notes = []
     for label, name in enumerate(examples.classes):
         n_groups = len(np.unique(examples.groups[examples.labels == label]))
@@ -47,20 +43,13 @@ def oddities(
             )
         if not (part[examples.labels == label] == "test").any():
             notes.append(f"class {name} has no test pictures: nothing is known of its accuracy")
-    counted = Counter(size for size in sizes if size)
-    if len(counted) > 1:
-        common = ", ".join(f"{w}x{h}: {n}" for (w, h), n in counted.most_common(3))
-        notes.append(f"pictures have {len(counted)} sizes ({common}): were they rendered alike?")
-    crossing = _groups_in_several_classes(examples)
-    if crossing:
-        names = ", ".join(crossing[:3]) + (", ..." if len(crossing) > 3 else "")
-        notes.append(f"{len(crossing)} groups are in several classes ({names})")
     if examples.augmented.any():
         notes.append(f"{int(examples.augmented.sum())} augmented clips are for training only")
     return notes
 
 
-def _groups_in_several_classes(examples: Examples) -> list[str]:
+def crossing_groups(examples: Examples) -> list[str]:
+    """Names of the groups that are in several classes, sorted."""
     classes: dict[str, set[int]] = {}
     for group, label in zip(examples.groups, examples.labels, strict=True):
         classes.setdefault(group, set()).add(int(label))

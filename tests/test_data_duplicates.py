@@ -22,7 +22,9 @@ def copy_some(folder: Path, n: int = 6) -> list[Path]:
     for name in ("ChipTracker", "Orchestral"):
         (folder / name).mkdir(parents=True)
         for file in sorted((DEMO / name).glob("*__000.png"))[:n]:
-            copies.append(Path(shutil.copy(file, folder / name / f"{file.stem[:12]}.png")))
+            copies.append(
+                Path(shutil.copy(file, folder / name / f"{file.stem.split('__')[0]}.png"))
+            )
     return copies
 
 

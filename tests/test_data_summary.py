@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data.folder import Examples
-from data.summary import class_rows, oddities, table
+from data.summary import class_rows, crossing_groups, oddities, table
 
 
 def make_examples(
@@ -22,12 +22,10 @@ def make_examples(
     return Examples(Path("x"), ("blues", "drum and bass"), paths, labels, names, names, augmented)
 
 
-def _oddities(
-    examples: Examples, sizes: list[tuple[int, int] | None], *, n_folds: int
-) -> list[str]:
+def _oddities(examples: Examples, *, n_folds: int) -> list[str]:
     """The oddities of examples of which every second one is tested."""
     part = np.where(np.arange(len(examples)) % 2, "test", "1")
-    return oddities(examples, part, sizes, n_folds=n_folds)
+    return oddities(examples, part, n_folds=n_folds)
 
 
 def test_rows_count_pictures_groups_and_test_pictures() -> None:
@@ -55,38 +53,29 @@ def test_table_is_aligned() -> None:
 
 
 def test_nothing_odd_is_nothing_said() -> None:
-    assert _oddities(make_examples((4, 4)), [(32, 24)] * 16, n_folds=2) == []
+    assert _oddities(make_examples((4, 4)), n_folds=2) == []
 
 
 def test_a_class_under_two_groups_per_fold_is_named() -> None:
-    [note] = _oddities(make_examples((4, 3)), [(32, 24)] * 14, n_folds=2)
+    [note] = _oddities(make_examples((4, 3)), n_folds=2)
     assert "drum and bass has 3 groups, under 2 x 2 folds" in note
-
-
-def test_mixed_sizes_are_counted() -> None:
-    sizes = [(32, 24)] * 12 + [(64, 24)] * 3 + [None]
-    [note] = _oddities(make_examples((4, 4)), sizes, n_folds=2)
-    assert note.startswith("pictures have 2 sizes (32x24: 12, 64x24: 3)")
 
 
 def test_groups_in_several_classes_are_named() -> None:
     """The same song under two labels: one of them is wrong."""
     groups = [f"g{i // 2}" for i in range(16)]
+    assert crossing_groups(make_examples((4, 4), groups=groups)) == []
     groups[8:] = groups[:8]
-    [note] = _oddities(make_examples((4, 4), groups=groups), [(32, 24)] * 16, n_folds=2)
-    assert note == "4 groups are in several classes (g0, g1, g2, ...)"
-    groups[8:] = ["g0", "g0", "a", "a", "b", "b", "c", "c"]
-    [note] = _oddities(make_examples((4, 4), groups=groups), [(32, 24)] * 16, n_folds=2)
-    assert note.endswith("in several classes (g0)")
+    assert crossing_groups(make_examples((4, 4), groups=groups)) == ["g0", "g1", "g2", "g3"]
 
 
 def test_augmented_clips_are_counted() -> None:
-    [note] = _oddities(make_examples((4, 4), n_augmented=3), [(32, 24)] * 16, n_folds=2)
+    [note] = _oddities(make_examples((4, 4), n_augmented=3), n_folds=2)
     assert note == "3 augmented clips are for training only"
 
 
 def test_a_class_that_the_test_part_lacks_is_named() -> None:
     examples = make_examples((4, 4))
     part = np.where(examples.labels == 0, "test", "1")
-    [note] = oddities(examples, part, [(32, 24)] * 16, n_folds=2)
+    [note] = oddities(examples, part, n_folds=2)
     assert note.startswith(f"class {examples.classes[1]} has no test pictures")
