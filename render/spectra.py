@@ -59,7 +59,10 @@ def _parts(bands: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
 
 
 def hz_to_mel(hz: np.ndarray) -> np.ndarray:
-    """Slaney's mel scale: linear up to 1000 Hz, logarithmic above."""
+    """Slaney's mel scale: linear up to 1000 Hz, logarithmic above.
+
+    Source: M. Slaney, Auditory Toolbox, Technical Report 1998-010, Interval Research.
+    """
     hz = np.asarray(hz, dtype=float)
     return np.where(hz < 1000, hz * 3 / 200, 15 + np.log(np.maximum(hz, 1) / 1000) * 27 / _LOG64)
 

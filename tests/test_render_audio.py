@@ -75,6 +75,32 @@ def test_fill_repeats_or_pads():
     assert fill(y, 5, "pad").tolist() == [1, 2, 3, 0, 0]
 
 
+@pytest.mark.parametrize("channels", ["mel", "log", "stft:1024", "mel:512,mel:2048,mel:8192"])
+def test_plain_pictures_need_no_heavy_module(tmp_path, channels):
+    """predict.py starts in a third of a second because librosa's parts are imported when used."""
+    path = write(tmp_path / "x.flac", noise(2.0))
+    code = (
+        "import sys; from render import RenderSettings, pictures_of;"
+        "s = RenderSettings(clip_seconds=1.0, channels=sys.argv[2]);"
+        "print(len(list(pictures_of(sys.argv[1], s))), *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path, channels],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    count, *modules = done.stdout.split()
+    heavy = {"librosa", "numba", "matplotlib", "torch", "pandas", "sklearn", "joblib"}
+    heavy |= {"scipy.signal", "scipy.stats", "scipy.ndimage"}
+    assert count == "2" and not heavy & set(modules)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+def test_mono_is_the_mean_of_the_channels(tmp_path, channels):
+    y = np.random.default_rng(0).uniform(-1, 1, (5000, channels)).astype(np.float32)
+    path = write(tmp_path / "x.wav", y, subtype="FLOAT")
+    np.testing.assert_allclose(decoded(path), y.mean(axis=1), atol=1e-6)
+
+
 def test_pictures_cover_a_recording_to_its_end(tmp_path):
     path = write(tmp_path / "x.flac", noise(3.4))
     s = RenderSettings(clip_seconds=1.0)

@@ -30,6 +30,14 @@ def test_mel_is_librosas(n_fft, n_mels, fmin, fmax):
     close(spectra.mel(Y, s, n_fft), librosa.feature.melspectrogram(y=Y, **FB, **facts))
 
 
+@pytest.mark.parametrize("sr", [8000, 22_050, 44_100])
+@pytest.mark.parametrize(("n_fft", "n_mels", "fmin"), [(2048, 128, 0), (1024, 40, 50)])
+def test_mel_filters_are_librosas(sr, n_fft, n_mels, fmin):
+    theirs = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=0.45 * sr)
+    ours = spectra.mel_filters(sr, n_fft, n_mels, fmin, 0.45 * sr)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6 * theirs.max())
+
+
 def test_stft_mfcc_chroma_tempogram_cqt_are_librosas():
     S = np.abs(librosa.stft(Y)) ** 2
     close(spectra.stft(Y, SMALL, 2048), S)
