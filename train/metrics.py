@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from scipy.stats import t as student_t
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
-
-N_BOOTSTRAP = 2000
 
 
 def probabilities_of(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -28,34 +27,54 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20))).x))
 
 
+def reliability(
+    probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10
+) -> list[dict[str, float]]:
+    """{n, confidence, accuracy}, the means in each equal-width confidence bin that is not empty."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    return [
+        {
+            "n": int((bins == b).sum()),
+            "confidence": float(confidence[bins == b].mean()),
+            "accuracy": float(right[bins == b].mean()),
+        }
+        for b in np.unique(bins)
+    ]
+
+
 def expected_calibration_error(
     probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10
 ) -> float:
     """Mean gap in [0, 1] between confidence and accuracy over equal-width confidence bins."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    gaps = [
-        (bins == b).mean() * abs(confidence[bins == b].mean() - right[bins == b].mean())
-        for b in np.unique(bins)
-    ]
-    return float(np.sum(gaps))
+    bins = reliability(probabilities, labels, n_bins)
+    return sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / len(labels)
 
 
-def bootstrap_interval(
-    right: np.ndarray, groups: np.ndarray, *, seed: int, level: float = 0.95
+def group_interval(
+    right: np.ndarray, groups: np.ndarray, level: float = 0.95
 ) -> tuple[float, float]:
-    """(low, high) of the mean of `right` when whole groups are drawn again with replacement.
+    """(low, high) of the mean of `right`, whose examples are alike within groups.
 
-    Examples of one group are not independent: drawing examples would make the interval too narrow.
+    Wilson's interval (JASA 22, 1927) for as many independent examples as have the variance between
+    groups, with Student's t for few groups (Korn and Graubard, Survey Methodology 24, 1998).
+    Drawing groups again (bootstrap) holds the truth 52 to 88 times in 100 for 10 groups, and this
+    96 to 99 times; tests/test_train_metrics.py repeats the simulation.
     """
     _, index = np.unique(groups, return_inverse=True)
     n_right = np.bincount(index, weights=right.astype(float))
     size = np.bincount(index)
-    draws = np.random.default_rng(seed).integers(len(size), size=(N_BOOTSTRAP, len(size)))
-    means = n_right[draws].sum(axis=1) / size[draws].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    share, n_groups = float(right.mean()), len(size)
+    if n_groups < 2:
+        return 0.0, 1.0
+    variance = n_groups / (n_groups - 1) * np.sum((n_right - share * size) ** 2) / len(right) ** 2
+    n = min(share * (1 - share) / variance, len(right)) if variance > 0 else n_groups
+    z = student_t.ppf((1 + level) / 2, n_groups - 1)
+    middle = share + z**2 / (2 * n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    scale = 1 + z**2 / n
+    return float((middle - half) / scale), float((middle + half) / scale)
 
 
 def score(
@@ -65,7 +84,6 @@ def score(
     *,
     classes: tuple[str, ...],
     majority: int,
-    seed: int,
 ) -> dict[str, Any]:
     """Every figure of one set of predictions, ready for JSON.
 
@@ -75,35 +93,47 @@ def score(
     predicted = probabilities.argmax(axis=1)
     right = predicted == labels
     numbers = np.arange(len(classes))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=numbers, zero_division=0
-    )
     scores: dict[str, Any] = {
         "n": len(labels),
         "n_groups": len(np.unique(groups)),
         "accuracy": float(right.mean()),
-        "accuracy_interval_95": bootstrap_interval(right, groups, seed=seed),
+        "accuracy_interval_95": group_interval(right, groups),
         "macro_f1": float(
             f1_score(labels, predicted, labels=numbers, average="macro", zero_division=0)
         ),
         "majority_baseline": float((labels == majority).mean()),
         "majority_class": classes[majority],
         "expected_calibration_error": expected_calibration_error(probabilities, labels),
-        "per_class": {
-            name: {
-                "precision": float(precision[i]),
-                "recall": float(recall[i]),
-                "f1": float(f1[i]),
-                "n": int(support[i]),
-            }
-            for i, name in enumerate(classes)
-        },
+        "reliability": reliability(probabilities, labels),
+        "per_class": per_class(predicted, labels, groups, classes),
         "confusion_matrix": confusion_matrix(labels, predicted, labels=numbers).tolist(),
     }
     if len(classes) > 5:
         best = np.argsort(-probabilities, axis=1)[:, :5]
         scores["top5_accuracy"] = float((best == labels[:, None]).any(axis=1).mean())
     return scores
+
+
+def per_class(
+    predicted: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """precision, recall with its interval, f1 and n of each class; no interval without examples."""
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(len(classes)), zero_division=0
+    )
+    figures = {}
+    for i, name in enumerate(classes):
+        mine = labels == i
+        figures[name] = {
+            "precision": float(precision[i]),
+            "recall": float(recall[i]),
+            "recall_interval_95": (
+                group_interval(predicted[mine] == i, groups[mine]) if mine.any() else (0.0, 1.0)
+            ),
+            "f1": float(f1[i]),
+            "n": int(support[i]),
+        }
+    return figures
 
 
 def by_recording(

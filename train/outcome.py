@@ -71,9 +71,7 @@ def conclude(
         for k, progress in enumerate(finished, start=1)
     ]
     majority = int(np.bincount(labels[folds[best][0]]).argmax())
-    keywords: dict[str, Any] = {
-        "classes": examples.classes, "majority": majority, "seed": trainer.config.seed,
-    }  # fmt: skip
+    keywords: dict[str, Any] = {"classes": examples.classes, "majority": majority}
     metrics = {
         "test": score(test_probabilities, labels[test], examples.groups[test], **keywords),
         "cross_validation": cross_validation_figures(finished, folds, labels),
