@@ -8,6 +8,8 @@ import torch
 from timm.models import group_parameters
 from torch import nn
 
+from train import networks  # noqa: F401  importing it registers them
+
 
 class Classifier(nn.Module):
     """Logits (B, C) of uint8 RGB pictures (B, 3, H, W): normalise, backbone, dropout, last layer.

@@ -13,6 +13,7 @@ from torch import nn
 
 from train.classifier import create_backbone
 from train.config import TrainConfig
+from train.networks.base import SequenceNetwork
 
 DEFAULT, BUNDLED = "resnet50", "tf_efficientnet_lite0"
 RANDOM = "random weights"
@@ -35,6 +36,8 @@ def backbone_with_weights(
         name = config.model or saved_as or DEFAULT
         return _filled(name, image_size, state, config.weights), name, config.weights
     backbone = create_backbone(name, image_size)
+    if isinstance(backbone, SequenceNetwork):  # nobody has published weights of these
+        return backbone, name, RANDOM
     source = cached_file(backbone) or downloaded_file(backbone)
     if source:
         return _filled(name, image_size, read_weights(source)[0], str(source)), name, source.name
