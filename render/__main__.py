@@ -40,6 +40,9 @@ class RunSettings:
     out: str = option("spectrograms", "folder to write to")
     jobs: int = option(-1, "processes; -1 means one per core")
     cluster: str = option("", "Dask scheduler to use instead, as tcp://10.0.0.1:8786")
+    prune: bool = option(
+        False, "remove pictures of earlier runs whose recordings are not there or not asked for"
+    )
     dry_run: bool = option(False, "say what would be made, and make nothing")
     check: str = option("", "verify this finished folder against its tables, and make nothing")
     preview: str = option("", "draw this recording with axes to look at, and make nothing else")
@@ -89,16 +92,21 @@ def _render(
     if todo.dry_run:
         return _dry_run(recordings, settings, placing)
     summary = render_folder(
-        recordings, Path(todo.out), settings, placing, todo.jobs, todo.cluster, _with_progress
-    )
+        recordings, Path(todo.out), settings, placing, todo.jobs, todo.cluster, _with_progress,
+        todo.prune,
+    )  # fmt: skip
     width = max(map(len, summary.clips), default=0)
     for label, count in summary.clips.items():
         print(f"{label:{width}}  {count} clips")
     print(
         f"{todo.out}: {summary.made} pictures made, {summary.unchanged} of {summary.recordings} "
         f"recordings were done before"
-        + (f", {summary.kept} of earlier runs kept" if summary.kept else "")
     )
+    if summary.kept:
+        print(
+            f"{summary.kept} recordings of earlier runs are not among these; their pictures stay "
+            "(--prune removes them)"
+        )
     for name, reason in summary.failures[:10]:
         print(f"left out: {name}: {reason}")
     if summary.failures:

@@ -22,7 +22,7 @@ THROUGH_FFMPEG = frozenset(
 ) | {".xm", ".it", ".mod", ".s3m"}
 SUFFIXES = DIRECT | THROUGH_FFMPEG
 RATES = (1000, 768_000)  # in Hz; what lies outside is a broken header, not a recording
-CHUNK = 1 << 18  # frames read at once
+CHUNK = 1 << 16  # frames read at once; so much before a damaged place is lost with it
 
 
 class DecodeError(ValueError):

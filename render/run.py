@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ from typing import Any
 
 from render import audio, table
 from render.clips import ClipSettings, all_starts, most_clips
+from render.earlier import reconcile
 from render.recordings import Recording
 from render.settings import RenderSettings
 from render.work import Job, render_recording
@@ -37,21 +39,23 @@ def render_folder(
     jobs: int = -1,
     cluster: str = "",
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+    prune: bool = False,
 ) -> Summary:
     """Render what is missing or has changed into `out`, and write its tables.
 
     jobs: processes on this machine, -1 for one per core; cluster: address of a Dask scheduler,
     whose workers must see the same paths. progress wraps the results as they come, to show them.
+    prune removes the pictures of recordings of earlier runs that are not among these.
     """
     table.settle(out, settings, placing)
     table.remove_leftovers(out)
     entries = table.read_journal(out)
+    kept = reconcile(out, entries, recordings, prune)
     counts = clips_per_recording(recordings, settings, placing)
     work = [
         Job(r, out.absolute(), settings, placing, counts.get(r.source, 0), entries.get(r.source))
         for r in recordings
     ]
-    kept = len(set(entries) - {r.source for r in recordings})
     made = unchanged = 0
     with (out / table.JOURNAL).open("ab") as journal:
         for entry in progress(results(work, jobs, cluster), len(work)):
@@ -79,7 +83,13 @@ def results(work: list[Job], jobs: int, cluster: str) -> Iterator[dict[str, Any]
 
     with _backend(jobs, cluster):
         parallel = Parallel(return_as="generator_unordered", pre_dispatch="4*n_jobs")
-        yield from parallel(delayed(render_recording)(job) for job in work)
+        try:
+            yield from parallel(delayed(render_recording)(job) for job in work)
+        except BrokenProcessPool:
+            raise ValueError(
+                "a worker process was killed, perhaps for want of memory. Nothing is lost: run "
+                "again to go on, with fewer --jobs"
+            ) from None
 
 
 @contextmanager

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+MOST_CHUNKS = 64  # held before they are joined, so that clips far apart need no memory in between
+
 
 def pictures_of(
     path: str | Path, settings: RenderSettings, hop_seconds: float | None = None
@@ -51,14 +53,20 @@ def windows(
 
     kept, first = np.zeros(0, dtype=np.float32), 0  # `kept` starts at sample `first`
     start = end = 0
+    new: list[np.ndarray] = []  # chunks behind `kept`
     for chunk in chunks:
-        kept = np.concatenate((kept, chunk)) if len(kept) else chunk
+        new.append(chunk)
+        if first + len(kept) + sum(map(len, new)) < start + length and len(new) < MOST_CHUNKS:
+            continue
+        kept = np.concatenate((kept, *new))
+        new.clear()
         while start + length <= first + len(kept):
             end = start + length
             yield start, end, kept[start - first : end - first]
             start += hop
         drop = max(0, min(start, first + len(kept) - length) - first)
         kept, first = kept[drop:], first + drop
+    kept = np.concatenate((kept, *new))
     total = first + len(kept)
     if end < total:
         last = max(0, total - length)

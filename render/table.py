@@ -32,10 +32,13 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def remove_leftovers(out: Path) -> None:
-    """Remove the temporary files that a killed run left behind."""
+    """Remove a killed run's temporary files, and class folders without a picture."""
     for pattern in (".*.tmp", "*/.*.tmp"):
         for path in out.glob(pattern):
             path.unlink(missing_ok=True)
+    for folder in out.iterdir():
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from render import audio, clips
 from render.augment import augmented
 from render.clips import ClipSettings, Piece
+from render.earlier import remove_pictures
+from render.fingerprint import fingerprint, stamp
 from render.picture import picture, png_bytes
 from render.recordings import Recording
 from render.settings import RenderSettings
@@ -57,50 +59,37 @@ def render_recording(job: Job) -> dict[str, Any]:
     """
     recording = job.recording
     entry: dict[str, Any] = {"source": recording.source, "label": recording.label, "key": job.key}
-    entry |= {"rows": [], "crc": [], "reason": ""}
+    entry |= {"rows": [], "crc": [], "reason": "", "stamp": [], "fingerprint": ""}
+    entry["file"] = str(recording.path.absolute())
     try:
-        entry["fingerprint"] = fingerprint(recording.path)
-        if job.before is not None and _still_good(job, entry):
-            return job.before | {"made": 0}
+        if _is_done(job, entry):
+            same = {name: entry[name] for name in ("file", "stamp")}
+            return (job.before or {}) | same | {"made": 0}
         for row, png in _clips(job):
             write_whole(job.out / row["path"], png)
             entry["rows"].append(row)
             entry["crc"].append(zlib.crc32(png))
     except audio.DecodeError as error:
         entry["reason"] = str(error)
-    entry.setdefault("fingerprint", "")
-    _remove_what_is_no_longer_made(job, entry)
+    made = {row["path"] for row in entry["rows"]}
+    before = {row["path"] for row in job.before["rows"]} if job.before else set()
+    remove_pictures(job.out, before - made)
     return entry | {"made": len(entry["rows"])}
 
 
-def fingerprint(path: Path) -> str:
-    """Size and a hash of the first, middle and last 64 KiB: tells a changed file at little cost."""
-    part = 1 << 16
-    try:
-        if not path.is_file():
-            raise audio.DecodeError("not a regular file" if path.exists() else "no such file")
-        size = path.stat().st_size
-        digest = hashlib.blake2b(digest_size=8)
-        with path.open("rb") as file:
-            for start in (0, max(0, size // 2 - part // 2), max(0, size - part)):
-                file.seek(start)
-                digest.update(file.read(part))
-    except OSError as error:
-        raise audio.DecodeError(f"cannot be read: {error.strerror}") from error
-    return f"{size}-{digest.hexdigest()}"
+def _is_done(job: Job, entry: dict[str, Any]) -> bool:
+    """Are the pictures of `job.before` there, and of this very sound and these settings?
 
-
-def _still_good(job: Job, entry: dict[str, Any]) -> bool:
-    before = job.before or {}
-    same = before["key"] == entry["key"] and before["fingerprint"] == entry["fingerprint"]
-    return same and all((job.out / row["path"]).is_file() for row in before["rows"])
-
-
-def _remove_what_is_no_longer_made(job: Job, entry: dict[str, Any]) -> None:
-    made = {row["path"] for row in entry["rows"]}
-    for row in job.before["rows"] if job.before else ():
-        if row["path"] not in made:
-            (job.out / row["path"]).unlink(missing_ok=True)
+    What failed wholly is tried again: the cause may be gone. Fills in the recording's stamp and
+    fingerprint, which is only computed when the stamp differs.
+    """
+    path, before = job.recording.path, job.before or {}
+    entry["stamp"] = stamp(path)
+    untouched = (before.get("file"), before.get("stamp")) == (entry["file"], entry["stamp"])
+    entry["fingerprint"] = before["fingerprint"] if untouched else fingerprint(path)
+    same = all(before.get(name) == entry[name] for name in ("key", "fingerprint"))
+    rows = before.get("rows", [])
+    return same and bool(rows) and all((job.out / row["path"]).is_file() for row in rows)
 
 
 def _clips(job: Job) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -1,11 +1,21 @@
-"""Small sounds for the tests of render."""
+"""Small sounds for the tests of render, and runs of it on them."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from render import RenderSettings
+from render.clips import ClipSettings
+from render.recordings import from_folders, named
+from render.run import Summary, render_folder
+from tests.helpers import ROOT
+
 SR = 22_050
+FLAGS = ("--clip-seconds", "1", "--n-fft", "512", "--n-mels", "32")
 
 
 def tone(hz: float, seconds: float = 1.0, sr: int = SR, amplitude: float = 0.5) -> np.ndarray:
@@ -39,3 +49,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     """Every file below `folder` with its bytes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def render(
+    audio: Path, out: Path, placing: ClipSettings | None = None, prune: bool = False, **settings
+) -> Summary:
+    """render_folder in this process, with the settings of FLAGS unless told otherwise."""
+    s = RenderSettings(**({"clip_seconds": 1.0, "n_fft": 512, "n_mels": 32} | settings))
+    found = list(named(from_folders(audio)))
+    return render_folder(found, out, s, placing or ClipSettings(), jobs=1, prune=prune)
+
+
+def cli(*arguments: object, seed: str = "0") -> subprocess.CompletedProcess[str]:
+    """`python -m render` with these arguments, as a person runs it."""
+    command = [sys.executable, "-m", "render", *map(str, arguments)]
+    env = os.environ | {"PYTHONHASHSEED": seed}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)

@@ -1,0 +1,58 @@
+"""What earlier runs left in the folder: it stays, or goes when asked, and is never mixed up."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from render.fingerprint import fingerprint
+from render.recordings import Recording
+
+
+def reconcile(
+    out: Path, entries: dict[str, dict[str, Any]], recordings: Iterable[Recording], prune: bool
+) -> int:
+    """Drop from the journal's `entries` what is not to stay, with its pictures; how many stay.
+
+    Dropped are recordings that are not asked for any more: with `prune` all of them, otherwise only
+    those whose file is gone and whose pictures would be overwritten or never were. Raises
+    ValueError when a recording would overwrite the pictures of another one that still exists.
+    """
+    asked = {r.source: r for r in recordings}
+    names = {(r.label, r.name.casefold()): r for r in asked.values()}
+    kept = 0
+    for source, entry in list(entries.items()):
+        old = Path(entry.get("file", ""))
+        if source in asked:
+            if not prune and _is_another(old, entry, asked[source].path):
+                raise ValueError(_clash(out, old, asked[source]))
+            continue
+        rows = entry["rows"]
+        clash = names.get((rows[0]["label"], rows[0]["recording"].casefold())) if rows else None
+        if clash and not prune and old.is_file():
+            raise ValueError(_clash(out, old, clash))
+        if prune or clash or (not rows and not old.is_file()):
+            remove_pictures(out, (row["path"] for row in rows))
+            del entries[source]
+        else:
+            kept += 1
+    return kept
+
+
+def remove_pictures(out: Path, paths: Iterable[str]) -> None:
+    """Delete pictures of `out`."""
+    for path in paths:
+        (out / path).unlink(missing_ok=True)
+
+
+def _is_another(old: Path, entry: dict[str, Any], new: Path) -> bool:
+    """Is `new` other sound than what `entry` was made of, though that is still there, elsewhere?"""
+    if old == new.absolute() or not old.is_file() or not new.is_file() or old.samefile(new):
+        return False
+    return fingerprint(new) != entry["fingerprint"]
+
+
+def _clash(out: Path, old: Path, new: Recording) -> str:
+    return (
+        f"{out} holds pictures of {old}, which {new.path} would overwrite: both are called "
+        f"{new.name}. Choose another --out, or --prune to remove the former"
+    )
