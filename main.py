@@ -85,7 +85,7 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
         log.close()
     facts = facts_of(folder, root, started) | {
         "backbone": name, "image": ready.spec, "first_line": first_line, "notes": ready.notes,
-        "counts": ready.rows,
+        "counts": ready.rows, "audit": ready.audit,
     }  # fmt: skip
     summary = finish(trainer, finished, ready.folds, ready.test, ready.examples, facts)
     print(*summary, f"report: {folder / 'report.html'}", sep="\n")

@@ -16,9 +16,10 @@ from PIL import Image
 from tests.helpers import ROOT, SHORT, TINY, Run, run_script, write_stripes
 
 FILES = {
-    "model.pth", "model.onnx", "report.html", "metrics.json", "predictions.csv", "history.csv",
-    "split.csv", "config.yaml", "confusion_matrix.png", "per_class_accuracy.png", "curves.png",
-    "tensorboard",
+    "model.pth", "model.onnx", "model_card.md", "report.html", "metrics.json", "metrics.txt",
+    "predictions.csv", "history.csv", "split.csv", "config.yaml", "confusion_matrix.png",
+    "per_class_accuracy.png", "top_confusions.png", "reliability.png", "embedding_map.png",
+    "curves.png", "tensorboard",
 }  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def test_the_report_stands_alone(trained: Run) -> None:
     page = (trained.folder / "report.html").read_text(encoding="utf-8")
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert f"{100 * metrics['test_recordings']['accuracy']:.1f} %" in page
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 3  # reliability, embeddings, curves
     assert "http://" not in page and "https://" not in page
     for name in ("high", "low", "middle"):
         assert f"<td>{name}</td>" in page

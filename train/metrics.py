@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from scipy.stats import norm
 from scipy.stats import t as student_t
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
@@ -55,22 +56,31 @@ def expected_calibration_error(
 def group_interval(
     right: np.ndarray, groups: np.ndarray, level: float = 0.95
 ) -> tuple[float, float]:
-    """(low, high) of the mean of `right`, whose examples are alike within groups.
+    """(low, high) of the mean of `right`, whose examples may be alike within groups.
 
-    Wilson's interval (JASA 22, 1927) for as many independent examples as have the variance between
-    groups, with Student's t for few groups (Korn and Graubard, Survey Methodology 24, 1998).
-    Drawing groups again (bootstrap) holds the truth 52 to 88 times in 100 for 10 groups, and this
-    96 to 99 times; tests/test_train_metrics.py repeats the simulation.
+    The narrower of two of Wilson's intervals. Either there are as many independent examples as
+    would vary as the groups do, with Student's t for how well so few groups tell that (Korn and
+    Graubard, Survey Methodology 24, 1998); or, at worst, no more than there are groups (Kish).
+    Drawing groups again (bootstrap) holds the truth 52 to 93 times in 100 for 10 groups.
     """
     _, index = np.unique(groups, return_inverse=True)
     n_right = np.bincount(index, weights=right.astype(float))
     size = np.bincount(index)
-    share, n_groups = float(right.mean()), len(size)
+    n, n_groups, share = len(right), len(size), float(right.mean())
+    tail = (1 + level) / 2
+    worst = wilson_interval(share, n**2 / np.sum(size**2), float(norm.ppf(tail)))
     if n_groups < 2:
-        return 0.0, 1.0
-    variance = n_groups / (n_groups - 1) * np.sum((n_right - share * size) ** 2) / len(right) ** 2
-    n = min(share * (1 - share) / variance, len(right)) if variance > 0 else n_groups
-    z = student_t.ppf((1 + level) / 2, n_groups - 1)
+        return worst
+    variance = n_groups / (n_groups - 1) * np.sum((n_right - share * size) ** 2) / n**2
+    if variance == 0:  # all groups are equal, which tells nothing about how they vary
+        return worst
+    alike = min(share * (1 - share) / variance, n)
+    own = wilson_interval(share, alike, float(student_t.ppf(tail, n_groups - 1)))
+    return min(own, worst, key=lambda ends: ends[1] - ends[0])
+
+
+def wilson_interval(share: float, n: float, z: float) -> tuple[float, float]:
+    """(low, high) of a share of n independent examples (E. B. Wilson, JASA 22, 1927)."""
     middle = share + z**2 / (2 * n)
     half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     scale = 1 + z**2 / n
