@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from render.country import country_of
-from render.recordings import Recording, audio_files
+from render.recordings import Recording, audio_files, opened_csv
 
 SUBSETS = ("small", "medium", "large", "full")  # each holds those before it
 Track = dict[tuple[str, str], str]  # ("artist", "id") and the like, and ("track", "id")
@@ -28,7 +28,7 @@ def read_tracks(path: Path) -> Iterator[Track]:
     """The rows of tracks.csv; the columns are named by the first two of its three header rows."""
     if not path.is_file():
         raise ValueError(f"no file {path}")
-    with path.open(newline="", encoding="utf-8") as file:
+    with opened_csv(path) as file:
         rows = csv.reader(file)
         header = [next(rows, []) for _ in range(3)]
         columns = list(zip(header[0], header[1], strict=False))
@@ -107,5 +107,5 @@ def _raw_artists(path: Path) -> dict[str, dict[str, str]]:
     """The rows of raw_artists.csv by artist id; none when the file is not there."""
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with opened_csv(path) as file:
         return {row["artist_id"]: row for row in csv.DictReader(file)}

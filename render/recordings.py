@@ -7,8 +7,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from render.audio import SUFFIXES
 
@@ -77,12 +79,23 @@ def from_gtzan(root: Path) -> list[Recording]:
     return recordings
 
 
+@contextmanager
+def opened_csv(path: Path) -> Iterator[TextIO]:
+    """The file, open for Python's csv. Raises ValueError naming it when it is no CSV in UTF-8."""
+    csv.field_size_limit(1 << 24)  # stories of FMA's artists are longer than Python's 128 KiB
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield file
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+
+
 def from_csv(table: Path, root: Path, column: str) -> list[Recording]:
     """The recordings that a CSV names: path (below `root`), `column` as the label, group if there.
 
     Rows without a label are left out.
     """
-    with table.open(newline="", encoding="utf-8-sig") as file:
+    with opened_csv(table) as file:
         reader = csv.DictReader(file)
         missing = [name for name in ("path", column) if name not in (reader.fieldnames or ())]
         if missing:

@@ -12,30 +12,51 @@ from render.clips import ClipSettings, all_starts, starts
 from render.country import country_of
 from render.recordings import Recording, from_csv, from_gtzan, named
 from render.run import clips_per_recording, render_folder, share_out
-from tests.render_helpers import collection, noise, write
+from tests.fma_files import ARTIST_COLUMNS, write_artists, write_tracks
+from tests.render_helpers import FLAGS, cli, collection, noise, write
 
-# The published table's three header rows, cut to columns that matter; values by hand.
-TRACKS = """\
-,album,artist,artist,artist,artist,set,set,track,track
-,id,id,latitude,longitude,location,split,subset,genre_top,title
-track_id,,,,,,,,,
-2,1,1,48.85,2.35,"Paris, France",training,small,Hip-Hop,Food
-3,1,1,48.85,2.35,"Paris, France",training,medium,Rock,Electric Ave
-5,6,6,39.8283,-98.5795,"Berlin, Germany",validation,small,Rock,Freeway
-10,6,7,0,0,Everywhere,test,large,,Street Music
-20,4,8,,,,test,small,Pop,Spiritual Level
-"""
-ARTISTS = "artist_id,artist_latitude,artist_location,artist_longitude\n8,35.68,Tokyo,139.69\n"
+
+def track(number: int, artist: int, split: str, subset: str, **cells: object) -> dict[str, object]:
+    """A row of tracks.csv."""
+    named = {f"artist.{name}": cells.pop(name, "") for name in ("latitude", "longitude")}
+    named |= {"artist.location": cells.pop("place", ""), "track.genre_top": cells.pop("genre", "")}
+    facts = {"artist.id": artist, "set.split": split, "set.subset": subset}
+    return {"id": number, **facts, **named}
+
+
+PARIS = {"latitude": 48.85, "longitude": 2.35, "place": "Paris, France"}
+MIDDLE_OF_THE_USA = {"latitude": 39.8283, "longitude": -98.5795}
+TRACKS = [
+    track(2, 1, "training", "small", genre="Hip-Hop", **PARIS),
+    track(3, 1, "training", "medium", genre="Rock", **PARIS),
+    track(5, 6, "validation", "small", genre="Rock", place="Berlin, Germany", **MIDDLE_OF_THE_USA),
+    track(10, 7, "test", "large", latitude=0, longitude=0, place="Everywhere"),
+    track(20, 8, "test", "small", genre="Pop"),
+    track(26, 9, "training", "medium", genre="Folk", place="Cagliari/Italy"),
+    track(134, 10, "training", "full", genre="Rock"),  # its sound is not there
+]
+ARTISTS = [
+    {"artist_id": 8, "artist_latitude": "35.680000000000", "artist_location": "Tokyo",
+     "artist_longitude": "139.690000000000", "artist_images": "[{'image_id': '1'}]" * 10_000},
+    {"artist_id": 99, "artist_location": "Peru"},
+]  # fmt: skip
 
 
 @pytest.fixture
 def fma_root(tmp_path: Path) -> Path:
-    for track in (2, 3, 5, 10, 20):
-        write(tmp_path / "fma_small" / "000" / f"{track:06d}.mp3", noise(1.0), format="MP3")
+    for number in (2, 3, 5, 10, 20, 26):
+        write(tmp_path / "fma_small" / "000" / f"{number:06d}.mp3", noise(1.0), format="MP3")
     (tmp_path / "fma_metadata").mkdir()
-    (tmp_path / "fma_metadata" / "tracks.csv").write_text(TRACKS)
-    (tmp_path / "fma_metadata" / "raw_artists.csv").write_text(ARTISTS)
+    write_tracks(tmp_path / "fma_metadata" / "tracks.csv", TRACKS)
+    write_artists(tmp_path / "fma_metadata" / "raw_artists.csv", ARTISTS)
     return tmp_path / "fma_small"
+
+
+def test_the_fixtures_have_the_published_columns(fma_root):
+    with (fma_root.parent / "fma_metadata" / "tracks.csv").open(encoding="utf-8") as file:
+        header = [next(file).rstrip("\n").split(",") for _ in range(3)]
+    assert [len(row) for row in header] == [53, 53, 53] and header[2][0] == "track_id"
+    assert len(ARTIST_COLUMNS.split()) == 25
 
 
 def test_fma_genres_with_artists_as_groups(fma_root):
@@ -45,6 +66,7 @@ def test_fma_genres_with_artists_as_groups(fma_root):
         ("000/000003.mp3", "Rock", "artist1", "training"),
         ("000/000005.mp3", "Rock", "artist6", "validation"),
         ("000/000020.mp3", "Pop", "artist8", "test"),
+        ("000/000026.mp3", "Folk", "artist9", "training"),
     ]
     small = fma.from_genres(fma_root, fma.metadata_near(fma_root), "small", False)
     assert [r.label for r in small] == ["Hip-Hop", "Rock", "Pop"] and not small[0].split
@@ -63,8 +85,19 @@ def test_fma_mp3s_are_rendered_with_their_split(fma_root, tmp_path):
 def test_fma_countries_and_what_is_left_out(fma_root):
     pytest.importorskip("reverse_geocode")
     found, left_out = fma.from_countries(fma_root, fma.metadata_near(fma_root), "", False)
-    assert [r.label for r in found] == ["France", "France", "Germany", "Japan"]
+    assert [r.label for r in found] == ["France", "France", "Germany", "Japan", "Italy"]
     assert left_out == Counter({"on a geocoder's default point": 1})
+
+
+def test_countries_from_the_command_line(fma_root, tmp_path):
+    pytest.importorskip("reverse_geocode")
+    done = cli(fma_root, "--labels", "country", "--out", tmp_path / "out", *FLAGS, "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    assert "left out: 1 on a geocoder's default point" in done.stdout
+    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    assert {(row["label"], row["group"]) for row in rows} == {
+        ("France", "artist1"), ("Germany", "artist6"), ("Italy", "artist9"), ("Japan", "artist8"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -112,6 +145,12 @@ def test_csv_with_groups_and_any_column(tmp_path):
     assert [(r.label, r.group) for r in found] == [("Mali", "band"), ("Peru", "b")]
     with pytest.raises(ValueError, match="has no column label"):
         from_csv(path, tmp_path, "label")
+
+
+def test_a_csv_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "t.csv").write_bytes("path,label\nx.wav,Señor\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"t\.csv cannot be read as CSV in UTF-8"):
+        from_csv(tmp_path / "t.csv", tmp_path, "label")
 
 
 def test_names_are_unique_whatever_the_case_and_safe():
