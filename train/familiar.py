@@ -1,0 +1,109 @@
+"""What the training pictures look like, so that a picture of another kind can be told from them.
+
+A network names a class for a photograph, for silence and for noise alike, often with confidence.
+Thirteen cheap measures of a picture tell most of these apart; they need numpy and Pillow only,
+because prediction without torch takes them too.
+"""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+CHECKS = {"colours": slice(0, 9), "structure": slice(9, 13)}
+FLOORS = {"colours": 1.0, "structure": 0.05}  # one grey level; five per cent: less is no difference
+SHRINKAGE = 0.1  # of the correlations towards zero: keeps their inverse tame for few pictures
+QUANTILE, MARGIN = 0.99, 1.1  # the limit lies this much above what held-out pictures reach
+MIN_PICTURES, N_FOLDS = 40, 5
+BLANK = 1.0  # standard deviation of a picture's levels, of 255, below which nothing is on it
+
+
+def measure(pixels: np.ndarray) -> np.ndarray:
+    """float32 (13,): the measures of a whole picture, uint8 (H, W, 3), at the network's size.
+
+    Nine of its colours: mean and deviation of red, green and blue, and how far they are apart.
+    Four logarithms of its structure, each for the upper and the lower half: ridges, that is how far
+    the mean of a row is from those of its neighbours, and slow change, that is the deviation of
+    bands over 32 stretches of time. Noise has neither; tones, beats and voices have both.
+    """
+    colours = pixels[::4, ::4].reshape(-1, 3).astype(np.float32)
+    red, green, blue = colours.T
+    apart = [np.abs(a - b).mean() for a, b in ((red, green), (green, blue), (red, blue))]
+    grey = Image.fromarray(pixels).convert("L")
+    bands = np.asarray(grey.resize((32, 12), Image.Resampling.BOX), dtype=np.float32)
+    rows = np.asarray(grey).mean(axis=1)
+    reach = max(1, len(rows) // 32)
+    window = np.full(2 * reach + 1, 1 / (2 * reach + 1))
+    ridges = np.abs(rows - np.convolve(np.pad(rows, reach, mode="edge"), window, "valid"))
+    halves = [
+        half.mean() for part in (ridges, bands.std(axis=1)) for half in np.array_split(part, 2)
+    ]
+    structure = np.log(0.1 + np.array(halves))
+    return np.concatenate([colours.mean(0), colours.std(0), apart, structure]).astype(np.float32)
+
+
+def describe(measures: np.ndarray, groups: np.ndarray) -> dict[str, Any] | None:
+    """What is familiar, as plain data for the model file, or None for fewer than 40 pictures.
+
+    measures: (n, 13) of the training pictures; groups: (n,), whose pictures are alike. The limit of
+    each check is set on groups that its mean and spread have not seen.
+    """
+    names = np.unique(groups)
+    if len(measures) < MIN_PICTURES or len(names) < N_FOLDS:
+        return None
+    order = np.random.default_rng(0).permutation(len(names))
+    fold = order[np.searchsorted(names, groups)] % N_FOLDS
+    section = {}
+    for name, columns in CHECKS.items():
+        values = measures[:, columns].astype(np.float64)
+        held_out = np.empty(len(values))
+        for k in range(N_FOLDS):
+            held_out[fold == k] = _distances(values[fold == k], _fit(values[fold != k], name))
+        limit = float(np.quantile(held_out, QUANTILE)) * MARGIN
+        section[name] = _fit(values, name) | {"limit": limit}
+    return section
+
+
+def why_unfamiliar(pixels: np.ndarray, section: dict[str, Any] | None) -> str | None:
+    """Why a picture, as for `measure`, is unlike the training pictures; None if it is like them.
+
+    section: what `describe` returned; without one, only a blank picture is told.
+    """
+    if pixels.std(axis=(0, 1)).max() < BLANK:
+        return "it is blank: one colour from edge to edge, as silence is"
+    if section is None:
+        return None
+    values = measure(pixels).astype(np.float64)
+    if _too_far(values, section, "colours"):
+        return "its colours are not those of the training pictures"
+    if _too_far(values, section, "structure"):
+        below = values[CHECKS["structure"]] < np.array(section["structure"]["mean"])
+        if below.all():
+            return "it is even from edge to edge, as noise is, unlike the training pictures"
+        return "its lines and changes are not those of the training pictures"
+    return None
+
+
+def _too_far(values: np.ndarray, section: dict[str, Any], name: str) -> bool:
+    check = section[name]
+    return float(_distances(values[None, CHECKS[name]], check)[0]) > check["limit"]
+
+
+def _fit(values: np.ndarray, name: str) -> dict[str, Any]:
+    """Mean, scale (k,) and inverse of the shrunk correlations (k, k) of values (n, k)."""
+    scale = np.sqrt(values.var(axis=0) + FLOORS[name] ** 2)
+    z = (values - values.mean(axis=0)) / scale
+    n_measures = values.shape[1]
+    correlation = (1 - SHRINKAGE) * (z.T @ z) / len(z) + SHRINKAGE * np.eye(n_measures)
+    return {
+        "mean": values.mean(axis=0).tolist(),
+        "scale": scale.tolist(),
+        "inverse": np.linalg.inv(correlation).tolist(),
+    }
+
+
+def _distances(values: np.ndarray, check: dict[str, Any]) -> np.ndarray:
+    """Mahalanobis distance of each row of values (n, k), per measure: about 1 is usual."""
+    z = (values - np.array(check["mean"])) / np.array(check["scale"])
+    squared = np.einsum("ij,jk,ik->i", z, np.array(check["inverse"]), z)
+    return np.sqrt(np.maximum(squared, 0) / z.shape[1])
