@@ -1,11 +1,13 @@
-"""How fast render is beside the usual way, on the same files in the same run.
+"""How fast render is beside the usual way, on the same files in the same run, and what it takes.
 
     python bench/render.py AUDIO SEED_SCRIPT [--copies 10] [--mp3]
+    python bench/render.py --long-hours 10
 
 AUDIO holds <class>/<recording>; it is copied `--copies` times under other names into a temporary
 folder, as mp3 at 44.1 kHz stereo with --mp3. SEED_SCRIPT is the reference: it is called with
 AUDIO_DIR OUT_DIR on one core and prints "... N recordings/s". Ours is the whole command, start-up
-counted; the reference counts no imports. "decoding only" is our decoder in one process.
+counted; the reference counts no imports. Processor time and peak memory are those of the process
+and its workers; "peak" is the largest of them. --long-hours renders one recording of so many hours.
 """
 
 import argparse
@@ -16,21 +18,47 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-DECODE = """
-import sys, time
-from pathlib import Path
-from render import audio
-paths = sorted(Path(sys.argv[1]).glob("*/*"))
-start = time.perf_counter()
-for path in paths:
-    for chunk in audio.decode_stream(path, 22050):
-        pass
-print(len(paths) / (time.perf_counter() - start), "recordings/s")
-"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a command took. cpu: seconds of all its processes; peak: MiB of its largest one."""
+
+    seconds: float
+    cpu: float
+    peak: float
+    stdout: str
+
+
+def on_cores(command: list[str], cores: int) -> Measured:
+    """Run a command on the first `cores` cores. Raises ValueError with its stderr if it fails."""
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)},
+            stdout=stdout,
+            stderr=stderr,
+            preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        stdout.seek(0)
+        stderr.seek(0)
+        if process.returncode:
+            raise ValueError(f"{command} failed: {stderr.read().decode()[-2000:]}")
+        cpu = used.ru_utime + used.ru_stime
+        return Measured(seconds, cpu, used.ru_maxrss / 1024, stdout.read().decode())
 
 
 def copies(audio: Path, folder: Path, count: int, mp3: bool) -> int:
@@ -50,22 +78,6 @@ def copies(audio: Path, folder: Path, count: int, mp3: bool) -> int:
     return count * len(paths)
 
 
-def on_cores(command: list[str], cores: int) -> tuple[float, str]:
-    """Run a command on the first `cores` cores; (wall seconds, what it printed)."""
-    allowed = sorted(os.sched_getaffinity(0))[:cores]
-    start = time.perf_counter()
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, allowed),
-    )
-    return time.perf_counter() - start, done.stdout
-
-
 def rate(text: str) -> float:
     """The figure before "recordings/s"."""
     match = re.search(r"([\d.]+) recordings/s", text)
@@ -74,34 +86,117 @@ def rate(text: str) -> float:
     return float(match[1])
 
 
-def main() -> None:
-    """Measure and print one table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("audio", type=Path)
-    parser.add_argument("seed_script", type=Path)
-    parser.add_argument("--copies", type=int, default=10)
-    parser.add_argument("--mp3", action="store_true")
-    args = parser.parse_args()
+def stages(audio: Path) -> None:
+    """Print the processor time of each stage of rendering, per recording, in this one process."""
+    sys.path.insert(0, str(ROOT))  # before this file's folder, where this file is `render`
+    from render import RenderSettings
+    from render.audio import decode_stream
+    from render.fingerprint import fingerprint
+    from render.picture import picture, png_bytes
+    from render.spectra import mel
+    from render.stream import windows
+
+    s = RenderSettings()
+    taken: dict[str, float] = {}
+    marks = [time.process_time()]
+
+    def lap(stage: str) -> None:
+        marks.append(time.process_time())
+        taken[stage] = taken.get(stage, 0.0) + marks[-1] - marks[-2]
+
+    paths = sorted(path for path in audio.glob("*/*") if path.is_file())
+    for number, path in enumerate([paths[0], *paths]):
+        if number == 1:
+            taken.clear()  # the first was for imports and filters
+        fingerprint(path)
+        lap("hash of the file")
+        clips = [
+            y for _, _, y in windows(decode_stream(path, s.sr), s.clip_samples, s.clip_samples)
+        ]
+        lap("decoding")
+        for y in clips:
+            mel(np.resize(y, s.clip_samples), s, s.n_fft)
+            lap("mel spectrum")
+            image = picture(np.resize(y, s.clip_samples), s)
+            lap("dB, levels")
+            png_bytes(image)
+            lap("PNG")
+    taken["dB, levels"] -= taken["mel spectrum"]  # a picture computes its spectrum again
+    for stage, seconds in taken.items():
+        print(f"  {stage:22}{1000 * seconds / len(paths):8.2f} ms")
+
+
+def compare(audio: Path, seed_script: Path, count: int, mp3: bool) -> None:
+    """Measure the reference and ours on one core and on two, and print one table."""
+    python = sys.executable
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        count = copies(args.audio, work / "audio", args.copies, args.mp3)
-        python = sys.executable
-        _, text = on_cores([python, "-c", DECODE, str(work / "audio")], 1)
-        rates = {"decoding only, 1 core": rate(text)}
+        n = copies(audio, work / "audio", count, mp3)
+        staged = on_cores([python, __file__, "--stages", str(work / "audio")], 1)
+        ours = {}
         for cores in (1, 2):
-            out = str(work / f"ours{cores}")
-            command = [python, "-m", "render", str(work / "audio"), "--out", out]
-            seconds, _ = on_cores([*command, "--jobs", str(cores)], cores)
-            rates[f"render, {cores} core{'s' * (cores > 1)}"] = count / seconds
-        seed = str(args.seed_script.resolve())
-        _, text = on_cores([python, seed, str(work / "audio"), str(work / "seed")], 1)
-        reference = rate(text)
+            command = [python, "-m", "render", str(work / "audio"), "--jobs", str(cores)]
+            ours[cores] = on_cores([*command, "--out", str(work / f"ours{cores}")], cores)
+        again = on_cores([*command, "--out", str(work / "ours2")], 2)
+        seed = on_cores([python, str(seed_script), str(work / "audio"), str(work / "seed")], 1)
+    usual = rate(seed.stdout)
+    print(f"{n} recordings{', mp3 44.1 kHz stereo' if mp3 else ''}, load {os.getloadavg()}")
+    print(f"{'cores':20}recordings/s        CPU per recording   peak of a process")
+    print(f"{'the usual way on 1':20}{usual:8.1f}    1.0 x{_costs(seed, n)}")
+    for cores, run in ours.items():
+        ratio = f"{n / run.seconds:8.1f}  {n / run.seconds / usual:5.1f} x"
+        print(f"{f'render on {cores}':20}{ratio}{_costs(run, n)}")
+    efficiency = ours[1].seconds / ours[2].seconds / 2
+    print(f"parallel efficiency on two cores: {100 * efficiency:.0f} %")
+    print(f"a second run, which finds all done: {again.seconds:.1f} s")
+    print("processor time of the stages per recording, of one process:")
+    print(staged.stdout, end="")
+
+
+def _costs(run: Measured, n: int) -> str:
+    return f"{1000 * run.cpu / n:16.1f} ms{run.peak:16.0f} MiB"
+
+
+def long(hours: float) -> None:
+    """Render one recording of so many hours, noise at 44.1 kHz, and print what it took."""
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary, "audio", "long", "long.wav")
+        path.parent.mkdir(parents=True)
+        minute = 0.1 * np.random.default_rng(0).standard_normal(60 * 44_100)
+        # RF64, because WAV ends at 4 GiB
+        with soundfile.SoundFile(path, "w", 44_100, 1, "PCM_16", format="RF64") as file:
+            for _ in range(round(60 * hours)):
+                file.write(minute)
+        size = path.stat().st_size / 2**30
+        command = [sys.executable, "-m", "render", str(path.parent.parent), "--jobs", "1"]
+        run = on_cores([*command, "--out", str(Path(temporary, "out"))], 1)
+        count = len(list(Path(temporary, "out").glob("*/*.png")))
     print(
-        f"{count} recordings{', mp3 44.1 kHz stereo' if args.mp3 else ''}, load {os.getloadavg()}"
+        f"{hours:g} hours ({size:.2f} GiB): {count} pictures in {run.seconds:.0f} s, "
+        f"peak {run.peak:.0f} MiB"
     )
-    print(f"{'the usual way, 1 core':24}{reference:8.1f} recordings/s     1.0 x")
-    for name, value in rates.items():
-        print(f"{name:24}{value:8.1f} recordings/s  {value / reference:6.1f} x")
+
+
+def main() -> None:
+    """Measure what the flags ask for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("audio", type=Path, nargs="?")
+    parser.add_argument("seed_script", type=Path, nargs="?")
+    parser.add_argument("--copies", type=int, default=10)
+    parser.add_argument("--mp3", action="store_true")
+    parser.add_argument("--long-hours", type=float, help="one recording of so many hours instead")
+    parser.add_argument("--stages", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.stages:
+        stages(args.stages)
+    elif args.long_hours:
+        long(args.long_hours)
+    elif args.audio and args.seed_script:
+        compare(args.audio, args.seed_script.resolve(), args.copies, args.mp3)
+    else:
+        parser.error("AUDIO and SEED_SCRIPT, or --long-hours")
 
 
 if __name__ == "__main__":
