@@ -54,7 +54,7 @@ def train(tmp_path: Path, pictures: Noise, **options: object) -> tuple[Trainer, 
     torch.manual_seed(0)
     backbone = create_backbone("test_resnet")
     trainer = Trainer.start(
-        make_fabric("cpu", "32-true"), backbone, pictures, 3, config, tmp_path, Rows()
+        make_fabric("cpu", "32-true"), backbone, pictures, 3, (32, 32), config, tmp_path, Rows()
     )
     n = len(pictures.labels)
     return trainer, cross_validate(trainer, [(np.arange(n - 6), np.arange(n - 6, n))])
@@ -101,7 +101,7 @@ def test_the_best_epoch_is_the_one_that_is_kept(tmp_path: Path) -> None:
     held_out = trainer.batches(np.arange(18, 24))
     again = logits_of(trainer.model, held_out, torch.device("cpu"))
     assert progress.best_logits is not None
-    assert np.allclose(again, progress.best_logits.numpy(), atol=1e-5)
+    assert np.allclose(again, progress.best_logits.numpy(), atol=1e-3)  # float16 embeddings
 
 
 def test_class_weights_equal_scikit_learns_balanced_ones(tmp_path: Path) -> None:

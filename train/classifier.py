@@ -9,14 +9,18 @@ from timm.models import group_parameters
 from torch import nn
 
 from train import networks  # noqa: F401  importing it registers them
+from train.pooling import pooled_stages, stages_of
 
 
 class Classifier(nn.Module):
     """Logits (B, C) of uint8 RGB pictures (B, 3, H, W): normalise, backbone, dropout, last layer.
 
     The normalisation of the pixels is part of the network, so that nobody can forget it or do
-    another. Embeddings are shifted and scaled to zero mean and unit variance over the training
-    pictures, by one number for all features, so that one learning rate suits every backbone.
+    another. Embeddings are shifted and scaled, feature by feature, to zero mean, equal variance and
+    unit length over the training pictures, so that one learning rate suits every backbone.
+
+    pooling: "last", the backbone's own embedding, or "stages", `pooled_stages`; n_features: length
+    of the embedding, needed for "stages" only (`count_features`).
     """
 
     mean: torch.Tensor
@@ -24,17 +28,29 @@ class Classifier(nn.Module):
     shift: torch.Tensor
     scale: torch.Tensor
 
-    def __init__(self, backbone: Any, n_classes: int, *, dropout: float) -> None:
+    def __init__(
+        self,
+        backbone: Any,
+        n_classes: int,
+        *,
+        dropout: float,
+        pooling: str = "last",
+        n_features: int | None = None,
+    ) -> None:
         super().__init__()
         self.keeps_statistics = False
         self.backbone = backbone
+        self.pooling = pooling
+        self.stages = stages_of(backbone) if pooling == "stages" else []
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(n_features(backbone), n_classes)
+        if n_features is None:
+            n_features = getattr(backbone, "head_hidden_size", None) or backbone.num_features
+        self.head = nn.Linear(n_features, n_classes)
         for name in ("mean", "std"):
             values = torch.tensor(backbone.pretrained_cfg[name], dtype=torch.float32)
             self.register_buffer(name, 255 * values.view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("shift", torch.zeros(n_features(backbone)))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("shift", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, C)."""
@@ -42,7 +58,10 @@ class Classifier(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, F) of pictures."""
-        return self.backbone((images.float() - self.mean) / self.std)
+        images = (images.float() - self.mean) / self.std
+        if self.stages:
+            return pooled_stages(self.backbone, images, self.stages)
+        return self.backbone(images)
 
     def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Logits (B, C) of embeddings (B, F)."""
@@ -76,9 +95,24 @@ class Classifier(nn.Module):
         return self
 
 
-def n_features(backbone: Any) -> int:
-    """Length of the backbone's embedding."""
-    return getattr(backbone, "head_hidden_size", None) or backbone.num_features
+@torch.inference_mode()
+def count_features(backbone: Any, pooling: str, image_size: tuple[int, int]) -> int:
+    """Length of the embedding of pictures of image_size = (width, height)."""
+    probe = Classifier(backbone, 1, dropout=0.0, pooling=pooling, n_features=1).eval()
+    width, height = image_size
+    return probe.features(torch.zeros(1, 3, height, width)).shape[1]
+
+
+def wide(backbone: Any) -> tuple[int, int]:
+    """The (width, height) a backbone is given unasked: its own, the time axis three times as long.
+
+    Time resolution is worth more than anything else here (bench/RESULTS.md). Networks that fix
+    their input, and those made for pictures that are not square, get their own size.
+    """
+    _, height, width = backbone.pretrained_cfg["input_size"]
+    if backbone.pretrained_cfg.get("fixed_input_size") or width != height:
+        return width, height
+    return 3 * width, height
 
 
 def create_backbone(name: str, image_size: tuple[int, int] | None = None) -> Any:

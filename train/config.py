@@ -17,8 +17,10 @@ class TrainConfig:
     pretrained: bool = option(True, "start from ImageNet weights; --no-pretrained starts random")
     weights: str | None = option(None, "start from this file: timm, torchvision or our own format")
     dropout: float = option(0.5, "dropout before the last layer")
-    head_epochs: int = option(100, "most epochs of the last layer alone, on frozen features")
-    head_learning_rate: float = option(0.002, "SGD learning rate of these")
+    head_epochs: int = option(200, "most epochs of the last layer alone, on frozen features")
+    head_learning_rate: float = option(
+        2.0, "SGD learning rate of these; their inputs have unit length"
+    )
     finetune: str = option("all", "then train: all layers, last:N stages, or none")
     epochs: int = option(10, "most epochs of fine-tuning")
     learning_rate: float = option(0.003, "SGD learning rate of fine-tuning")

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
-from train.classifier import Classifier
+from train.classifier import Classifier, count_features
 from train.config import TrainConfig
 from train.files import write_torch
-from train.inference import Batch, apply
+from train.head import embeddings_of, fit_head
 from train.loop import Phase, Progress, Row, fit
+from train.pooling import stages_of
 
 
 class Pictures(Protocol):
@@ -56,13 +56,19 @@ class Trainer:
         backbone: Any,
         pictures: Pictures,
         n_classes: int,
+        image_size: tuple[int, int],
         config: TrainConfig,
         run: Path,
         log: Log,
     ) -> "Trainer":
-        """A trainer of the backbone with a new last layer."""
+        """A trainer of the backbone with a new last layer, for pictures of (width, height)."""
+        # Random maps have no texture worth measuring: with no pretrained weights, no head phase.
+        pooling = "stages" if config.head_epochs and stages_of(backbone) else "last"
+        n_features = count_features(backbone, pooling, image_size)
         torch.manual_seed(config.seed)
-        model = Classifier(backbone, n_classes, dropout=config.dropout)
+        model = Classifier(
+            backbone, n_classes, dropout=config.dropout, pooling=pooling, n_features=n_features
+        )
         model.to(memory_format=torch.channels_last)  # what convolutions are fastest with
         return cls(fabric, model, pictures, config, run, log)
 
@@ -89,9 +95,8 @@ def cross_validate(trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray]])
             finished.append(load_progress(file))
             continue
         if embeddings is None and trainer.config.head_epochs:
-            embeddings = embed(
-                trainer, np.unique(np.concatenate([i for fold in folds for i in fold]))
-            )
+            everything = np.unique(np.concatenate([i for fold in folds for i in fold]))
+            embeddings = embeddings_of(trainer, everything)
         trainer.model.load_state_dict(start)
         progress = train_fold(trainer, k, train, validation, embeddings)
         progress = dataclasses.replace(progress, weights={}, optimizer={}, scheduler={})
@@ -99,20 +104,6 @@ def cross_validate(trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray]])
         (trainer.run / "checkpoints" / "current.pth").unlink(missing_ok=True)
         finished.append(progress)
     return finished
-
-
-def embed(trainer: Trainer, positions: np.ndarray) -> np.ndarray:
-    """Embeddings float32 (n pictures, F) by the untrained backbone; rows not asked for are NaN.
-
-    Computed once and shared by all folds: k folds of head training cost one pass over the pictures.
-    """
-    fabric, model = trainer.fabric, trainer.model
-    model.to(fabric.device).eval()
-    with fabric.autocast():
-        rows = apply(model.features, trainer.batches(positions), fabric.device)
-    embeddings = np.full((len(trainer.pictures.labels), rows.shape[1]), np.nan, np.float32)
-    embeddings[positions] = rows
-    return embeddings
 
 
 def train_fold(
@@ -154,63 +145,6 @@ def train_fold(
     )
     fit(trainer.fabric, model, phase, config, progress, seed=seed, on_epoch=on_epoch)
     return progress
-
-
-def fit_head(
-    trainer: Trainer,
-    k: int,
-    train: np.ndarray,
-    validation: np.ndarray,
-    embeddings: np.ndarray,
-    class_weights: torch.Tensor | None,
-    seed: int,
-) -> Progress:
-    """Train the last layer on the embeddings; leaves the best in the model and the progress."""
-    config, model, labels = trainer.config, trainer.model, trainer.pictures.labels
-    features, targets = torch.from_numpy(embeddings), torch.from_numpy(labels)
-    model.shift.copy_(features[train].mean(dim=0))
-    model.scale.copy_(features[train].var(dim=0).mean().sqrt() + 1e-6)
-
-    def batches(positions: np.ndarray, seed: int | None = None) -> list[Batch]:
-        if seed is not None:
-            positions = np.random.default_rng(seed).permutation(positions)
-        size = config.batch_size
-        parts = [positions[i : i + size] for i in range(0, len(positions), size)]
-        return [(features[part], targets[part]) for part in parts]
-
-    phase = Phase(
-        "head",
-        config.head_learning_rate,
-        config.head_epochs,
-        lambda epoch_seed: batches(train, epoch_seed),
-        lambda: batches(validation),
-        labels[validation],
-        class_weights,
-    )
-    progress = Progress()
-    top = _Top(model)
-    fit(
-        trainer.fabric, top, phase, config, progress, seed=seed + 1,
-        on_epoch=lambda _, row: trainer.log.epoch(k, row),
-    )  # fmt: skip
-    trainer.log.head(k, progress)
-    top.load_state_dict(progress.best_weights)
-    progress.best_weights = {name: t.cpu().clone() for name, t in model.state_dict().items()}
-    progress.epoch, progress.stale, progress.optimizer = 0, 0, {}
-    return progress
-
-
-class _Top(nn.Module):
-    """What follows the backbone, as a module of its own: it shares the classifier's tensors."""
-
-    def __init__(self, model: Classifier) -> None:
-        super().__init__()
-        self.head = model.head
-        self.classify = model.classify
-        self.dropout = model.dropout
-
-    def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-        return self.classify(embeddings)
 
 
 def _balanced(trainer: Trainer, train: np.ndarray) -> torch.Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from train.classifier import Classifier
+from train.pooling import pool, row_statistics
 
 
 def grad_cam(
@@ -23,21 +24,57 @@ def grad_cam(
 
 
 def _heat(model: Classifier, images: torch.Tensor, class_index: int | torch.Tensor) -> torch.Tensor:
-    """Heat (B, h, w) at the resolution of the last feature maps."""
+    """Heat (B, h, w) at the resolution of the finest feature maps that the classifier pools."""
     backbone = model.backbone
     with torch.no_grad():
-        features = backbone.forward_features((images.float() - model.mean) / model.std)
-    if not torch.is_tensor(features) or features.ndim != 4:
+        images = (images.float() - model.mean) / model.std
+        final, maps = backbone.forward_features(images), []
+        if model.stages:
+            final, maps = backbone.forward_intermediates(images, indices=model.stages)
+    if not torch.is_tensor(final) or (final.ndim != 4 and not maps):
         raise ValueError(
             f"{type(backbone).__name__} has no feature maps for Grad-CAM; it needs a convolutional "
             "network"
         )
-    features.requires_grad_()
-    logits = model.classify(backbone.forward_head(features))
+    for one in (final, *maps):
+        one.requires_grad_()
+    embeddings = pool(backbone, final, maps) if maps else backbone.forward_head(final)
+    logits = model.classify(embeddings)
     classes = torch.as_tensor(class_index, device=logits.device).expand(len(logits))
     chosen = logits.gather(1, classes.unsqueeze(1)).sum()
-    (gradient,) = torch.autograd.grad(chosen, features)
+    if maps:
+        return _shares(maps, torch.autograd.grad(chosen, maps), _usual(model, maps))
+    (gradient,) = torch.autograd.grad(chosen, final)
     if getattr(backbone, "output_fmt", "NCHW") == "NHWC":
-        features, gradient = features.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
+        final, gradient = final.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return (weights * features).sum(dim=1).relu().detach()
+    return (weights * final).sum(dim=1).relu().detach()
+
+
+def _shares(
+    maps: list[torch.Tensor], gradients: tuple[torch.Tensor, ...], usual: list[torch.Tensor]
+) -> torch.Tensor:
+    """Heat (B, h, w) of several stages: what each place of each adds to the logit, in sum.
+
+    Every row of a map has its own weights here, so the gradient is not averaged over places
+    (HiResCAM, Draelos and Carin, 2020), and a place counts by how it differs from the usual.
+    """
+    size = maps[0].shape[2:]
+    heat = torch.zeros(len(maps[0]), 1, *size, device=maps[0].device)
+    for one, gradient, level in zip(maps, gradients, usual, strict=True):
+        share = (gradient * (one - level)).sum(dim=1, keepdim=True).detach().float()
+        places = share.shape[2] * share.shape[3] / (size[0] * size[1])  # fewer on a coarse map
+        heat += interpolate(share, size, mode="bilinear") * places
+    return heat[:, 0].relu()
+
+
+def _usual(model: Classifier, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The mean of every channel and row (C, h, 1) in training, for each stage."""
+    start, levels = 0, []
+    for one in maps:
+        n_channels, height = one.shape[1:3]
+        n_rows = row_statistics(one[:1]).shape[1] // (2 * n_channels)
+        rows = model.shift[start : start + n_channels * n_rows].view(n_channels, n_rows)
+        levels.append(interpolate(rows.unsqueeze(0), height, mode="nearest")[0].unsqueeze(2))
+        start += 2 * n_channels * n_rows
+    return levels

@@ -9,9 +9,9 @@ import torch
 from train.classifier import Classifier, create_backbone
 from train.files import write_torch
 
-FORMAT = 1
-KEYS = {"format", "backbone", "weights", "classes", "image", "render", "temperature", "config",
-        "metrics", "revision"}  # fmt: skip
+FORMAT = 2  # 2: embeddings of several stages
+KEYS = {"format", "backbone", "pooling", "weights", "classes", "image", "render", "temperature",
+        "config", "metrics", "revision"}  # fmt: skip
 
 
 def save(
@@ -19,6 +19,7 @@ def save(
     weights: dict[str, torch.Tensor],
     *,
     backbone: str,
+    pooling: str,
     classes: tuple[str, ...],
     image: dict[str, Any],
     render: dict[str, Any] | None,
@@ -32,7 +33,8 @@ def save(
     pictures, or None; everything but the weights is plain str, number, list or dict.
     """
     facts = {
-        "format": FORMAT, "backbone": backbone, "weights": weights, "classes": list(classes),
+        "format": FORMAT, "backbone": backbone, "pooling": pooling, "weights": weights,
+        "classes": list(classes),
         "image": image, "render": render, "temperature": temperature, "config": config,
         "metrics": metrics, "revision": revision(),
     }  # fmt: skip
@@ -49,8 +51,12 @@ def load(file: str | Path, device: str = "cpu") -> tuple[Classifier, dict[str, A
     spec = facts["image"]
     try:
         backbone = create_backbone(facts["backbone"], (spec["width"], spec["height"]))
-        model = Classifier(backbone, len(facts["classes"]), dropout=0.0)
-        model.load_state_dict(facts.pop("weights"))
+        weights = facts.pop("weights")
+        model = Classifier(
+            backbone, len(facts["classes"]), dropout=0.0, pooling=facts["pooling"],
+            n_features=weights["head.weight"].shape[1],
+        )  # fmt: skip
+        model.load_state_dict(weights)
     except (RuntimeError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{file} is damaged: its weights do not fit ({reason})") from None
@@ -70,8 +76,9 @@ def read(file: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or "format" not in facts:
         raise ValueError(f"{file} is no model file of Spectrofold: it has weights but no facts")
     if facts["format"] != FORMAT:
+        way_out = "train it again" if facts["format"] in range(FORMAT) else "update Spectrofold"
         raise ValueError(
-            f"{file} has format {facts['format']}; this version reads {FORMAT}: update Spectrofold"
+            f"{file} has format {facts['format']}; this version reads {FORMAT}: {way_out}"
         )
     if missing := sorted(KEYS - set(facts)):
         raise ValueError(f"{file} is damaged: it lacks {', '.join(missing)}")
