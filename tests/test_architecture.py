@@ -73,11 +73,23 @@ def reached(script: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("file", folder_files(*FOLDERS))
+# Commands that live in a folder for their name's sake and join the others as main.py does.
+JOINING = {"train/explain.py"}
+
+
+@pytest.mark.parametrize("file", sorted(set(folder_files(*FOLDERS)) - JOINING))
 def test_render_data_and_train_import_nothing_of_each_other(file: str) -> None:
     others = set(FOLDERS) - {file.split("/")[0]}
     others |= {"main", "predict", "app", "bench", "tests"}
     assert not everywhere(ROOT / file) & others
+
+
+@pytest.mark.parametrize("file", folder_files(*FOLDERS))
+def test_nothing_in_the_folders_imports_a_joining_command(file: str) -> None:
+    """Else its arrows would be theirs."""
+    joining = {name.removesuffix(".py").replace("/", ".") for name in JOINING}
+    tree = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+    assert not set(imported(ROOT / file, tree)) & joining
 
 
 @pytest.mark.parametrize("file", folder_files("render"))

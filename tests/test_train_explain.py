@@ -1,15 +1,28 @@
 """Explanations point at what the answer really hangs on."""
 
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import librosa
 import numpy as np
 import pytest
 import torch
 from captum.attr import LayerAttribution, LayerGradCam
+from PIL import Image
+from sklearn.metrics import silhouette_score
 from torch.nn.functional import cross_entropy
 
 from render.picture import picture
 from render.settings import RenderSettings
+from tests.helpers import ROOT, Run
 from train.classifier import Classifier, create_backbone
+from train.explain import scale_of
+from train.explained import Scale, draw
 from train.gradcam import grad_cam
+from train.projection import project
 
 # A fixed reference: with the loudest point as reference, the noise's brightness tells the class.
 SETTINGS = RenderSettings(clip_seconds=1.0, ref="100")
@@ -93,3 +106,80 @@ def test_a_network_without_feature_maps_is_refused(name: str) -> None:
     model = Classifier(create_backbone(name, (64, 32)), 3, dropout=0.5).eval()
     with pytest.raises(ValueError, match="no feature maps for Grad-CAM"):
         grad_cam(model, torch.zeros(1, 3, 32, 64, dtype=torch.uint8), 0)
+
+
+def explain(*args: object) -> subprocess.CompletedProcess[str]:
+    """`python -m train.explain` as a person runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "train.explain", *map(str, args)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_picture_is_drawn_with_its_heat(trained: Run, stripes: Path, tmp_path: Path) -> None:
+    pictures = [stripes / "low" / "low0__0.png", stripes / "high" / "high0__0.png"]
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    model = trained.folder / "model.pth"
+    done = explain(model, *pictures, tmp_path / "broken.png", "--out", tmp_path / "out")
+    assert done.returncode == 3, done.stderr
+    assert "broken.png: not a picture" in done.stderr
+    files = [tmp_path / "out" / f"{picture.stem}.png" for picture in pictures]
+    assert done.stdout.splitlines() == [str(file) for file in files]
+    for file in files:
+        with Image.open(file) as image:
+            assert image.width > 600 and image.height > 400
+
+
+def test_a_class_that_the_model_does_not_know_is_named(trained: Run, stripes: Path) -> None:
+    picture = stripes / "low" / "low0__0.png"
+    done = explain(trained.folder / "model.pth", picture, "--label", "polka")
+    assert done.returncode == 1
+    assert done.stderr == "error: --label polka: the model knows high, low, middle\n"
+
+
+def test_the_map_of_a_folder_keeps_classes_apart(
+    trained: Run, stripes: Path, tmp_path: Path
+) -> None:
+    done = explain(trained.folder / "model.pth", stripes, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "map_tsne.html").read_text(encoding="utf-8")
+    assert "https://" not in page and page.count("http://") == 1  # the name space of SVG
+    points = json.loads(re.search(r"const points = (\[.*?\]), shades", page)[1])
+    assert len(points) == 48
+    assert {p["path"] for p in points} == {str(f) for f in stripes.rglob("*.png")}
+    assert all(p["picture"].startswith("data:image/jpeg;base64,") for p in points)
+    assert all(Path(p["path"]).parent.name == p["label"] for p in points)
+    places = np.array([(p["x"], p["y"]) for p in points])
+    assert places.min() == 0 and places.max() == 1
+    assert silhouette_score(places, [p["label"] for p in points]) > 0.5
+    assert (tmp_path / "map_tsne.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_axes_are_those_of_the_rendering() -> None:
+    settings = RenderSettings(clip_seconds=5.0, fmin=0.0, fmax=8000.0, size="64x64")
+    scale = scale_of(settings.to_dict())
+    edges = librosa.mel_frequencies(n_mels=130, fmin=0, fmax=8000)[1:-1]
+    for place, label in scale.ticks:
+        # the centre of the band at this place of 128 is within a band of the frequency
+        assert abs(np.argmin(abs(edges - float(label))) + 0.5 - place * 128) <= 1
+    assert [label for _, label in scale.ticks][-1] == "4000"
+    assert scale.seconds == pytest.approx(5.0, abs=0.05) and scale.vertical == "Hz"
+    assert scale_of(None).seconds is None
+
+
+def test_a_map_needs_some_pictures_and_umap_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="a map of 4 pictures: at least 5"):
+        project(np.eye(4), "tsne")
+    monkeypatch.setattr("train.projection.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install umap-learn"):
+        project(np.eye(9), "umap")
+
+
+def test_attention_is_drawn_over_time() -> None:
+    """The bars are the weights times their number, in the seconds of the picture."""
+    weights = np.array([0.1, 0.1, 0.6, 0.2])
+    pixels = np.zeros((8, 16, 3), dtype=np.uint8)
+    axes = draw(pixels, Scale(2.0), "x", attention=weights).axes
+    bars = axes[-1].collections[0].get_paths()[0].vertices
+    assert bars[:, 1].max() == pytest.approx(2.4)
+    assert axes[-1].get_xlim() == (0, 2) and axes[-1].get_xlabel() == "seconds"
