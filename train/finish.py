@@ -43,7 +43,8 @@ def finish(
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
     saved = model_file.save(
         run / "model.pth", finished[outcome.fold - 1].best_weights,
-        backbone=facts["backbone"], classes=examples.classes, image=facts["image"],
+        backbone=facts["backbone"], pooling=trainer.model.pooling, classes=examples.classes,
+        image=facts["image"],
         render=facts["render"], temperature=outcome.temperature, config=facts["config"],
         metrics=metrics,
     )  # fmt: skip
