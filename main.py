@@ -44,8 +44,9 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     from data.prepare import prepare
     from data.summary import table
     from train.device import describe, make_fabric
-    from train.finish import EpochLog, finish
+    from train.finish import finish
     from train.folds import Trainer, cross_validate
+    from train.logs import EpochLog
     from train.weights import RANDOM, backbone_with_weights
 
     root = Path(data_config.data or default_root())
@@ -72,7 +73,8 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     else:
         folder = new_run(Path(config.out), name)
         start_run(folder, dataclasses.replace(data_config, data=str(root.resolve())), config, ready)
-    log = EpochLog(folder, len(ready.folds))
+    options = dataclasses.asdict(config)
+    log = EpochLog(folder, len(ready.folds), wandb=config.wandb, options=options)
     trainer = Trainer.start(
         fabric, backbone, ready.pictures, len(examples.classes), config, folder, log
     )

@@ -39,6 +39,7 @@ class TrainConfig:
         "auto", "auto is bf16-mixed where the processor has it"
     )
     out: str = option("runs", "folder for the run's own folder")
+    wandb: str | None = option(None, "also log to this Weights & Biases project")
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value is out of range."""

@@ -10,7 +10,7 @@ import numpy as np
 from train import model_file
 from train.card import write_card
 from train.folds import Trainer
-from train.loop import Progress, Row
+from train.loop import Progress
 from train.onnx_file import write_onnx
 from train.outcome import (
     Examples,
@@ -71,37 +71,3 @@ def _tested(
     return look_at(
         trainer.model, about, lambda at: trainer.batches(test[at]), trainer.fabric.device, shape
     )
-
-
-class EpochLog:
-    """Prints a line per epoch of fine-tuning and writes TensorBoard curves of every phase."""
-
-    def __init__(self, run: Path, n_folds: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(run / "tensorboard"))
-        self._n_folds = n_folds
-
-    def epoch(self, fold: int, row: Row) -> None:
-        """Log one epoch of a fold."""
-        for key in ("learning_rate", "train_loss", "validation_loss", "validation_accuracy"):
-            tag = f"fold_{fold}/{row['phase']}/{key}"
-            self._writer.add_scalar(tag, row[key], row["epoch"])
-        if row["phase"] != "head":
-            self._say(fold, f"{row['phase']} epoch {row['epoch']:3d}", row)
-
-    def head(self, fold: int, progress: Progress) -> None:
-        """Say how well the head alone does: its epochs take milliseconds and get no line each."""
-        self._say(fold, f"head, {progress.epoch} epochs ", progress.history[progress.best_row])
-
-    def _say(self, fold: int, what: str, row: Row) -> None:
-        print(
-            f"fold {fold}/{self._n_folds}  {what:18s}  loss {row['train_loss']:.3f}  validation "
-            f"loss {row['validation_loss']:.3f}  accuracy {row['validation_accuracy']:.3f}  "
-            f"rate {row['learning_rate']:.0e}",
-            flush=True,
-        )
-
-    def close(self) -> None:
-        """Write what is still in memory."""
-        self._writer.close()
