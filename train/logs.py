@@ -28,11 +28,13 @@ class EpochLog:
     def epoch(self, fold: int, row: Row) -> None:
         """Log one epoch of a fold."""
         curve = f"fold_{fold}/{row['phase']}"
-        for key in FIGURES:
-            self._writer.add_scalar(f"{curve}/{key}", row[key], row["epoch"])
+        figures = {key: row[key] for key in FIGURES if key in row}  # a refit validates nothing
+        for key, value in figures.items():
+            self._writer.add_scalar(f"{curve}/{key}", value, row["epoch"])
         if self._wandb:
             self._wandb.define_metric(f"{curve}/*", step_metric=f"{curve}/epoch")
-            self._wandb.log({f"{curve}/{key}": row[key] for key in ("epoch", *FIGURES)})
+            figures["epoch"] = row["epoch"]
+            self._wandb.log({f"{curve}/{key}": value for key, value in figures.items()})
         if row["phase"] != "head":
             self._say(fold, f"{row['phase']} epoch {row['epoch']:3d}", row)
 
@@ -41,12 +43,12 @@ class EpochLog:
         self._say(fold, f"head, {progress.epoch} epochs ", progress.history[progress.best_row])
 
     def _say(self, fold: int, what: str, row: Row) -> None:
-        print(
-            f"fold {fold}/{self._n_folds}  {what:18s}  loss {row['train_loss']:.3f}  validation "
-            f"loss {row['validation_loss']:.3f}  accuracy {row['validation_accuracy']:.3f}  "
-            f"rate {row['learning_rate']:.0e}",
-            flush=True,
-        )
+        who = f"fold {fold}/{self._n_folds}" if fold <= self._n_folds else "all folds"
+        said = f"{who:9s}  {what:18s}  loss {row['train_loss']:.3f}"
+        if "validation_loss" in row:
+            said += f"  validation loss {row['validation_loss']:.3f}"
+            said += f"  accuracy {row['validation_accuracy']:.3f}"
+        print(f"{said}  rate {row['learning_rate']:.0e}", flush=True)
 
     def close(self) -> None:
         """Write what is still in memory."""
