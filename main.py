@@ -43,10 +43,8 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     from data.folder import scan  # torch takes seconds to import, and --help does not need it
     from data.prepare import prepare
     from data.summary import table
+    from train.classifier import wide
     from train.device import describe, make_fabric
-    from train.finish import finish
-    from train.folds import Trainer, cross_validate
-    from train.logs import EpochLog
     from train.weights import RANDOM, backbone_with_weights
 
     root = Path(data_config.data or default_root())
@@ -60,24 +58,37 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     print(first_line, flush=True)
 
     source = backbone.pretrained_cfg
-    size = size or (source["input_size"][2], source["input_size"][1])
-    split_file = resumed / "split.csv" if resumed else data_config.split
+    size = size or wide(backbone)
     ready = prepare(
         examples, data_config, size=size, mean=tuple(source["mean"]), std=tuple(source["std"]),
-        split_file=split_file, seed=config.seed,
+        split_file=resumed / "split.csv" if resumed else data_config.split, seed=config.seed,
     )  # fmt: skip
     print(table(ready.rows), *(f"note: {note}" for note in ready.notes), sep="\n", flush=True)
+    if data_config.leak_check:
+        return leak_check(ready, fabric, backbone, config, data_config.folds)
+    if not resumed:
+        data_config = dataclasses.replace(data_config, data=str(root.resolve()))
+        resumed = start_run(new_run(Path(config.out), name), data_config, config, ready)
+    facts = facts_of(resumed, root, started) | {
+        "backbone": name, "image": ready.spec, "first_line": first_line, "notes": ready.notes,
+        "counts": ready.rows, "audit": ready.audit,
+    }  # fmt: skip
+    return train_folds(ready, fabric, backbone, config, facts, resumed)
 
-    if resumed:
-        folder = resumed
-    else:
-        folder = new_run(Path(config.out), name)
-        start_run(folder, dataclasses.replace(data_config, data=str(root.resolve())), config, ready)
+
+def train_folds(
+    ready: Any, fabric: Any, backbone: Any, config: TrainConfig, facts: dict[str, Any], folder: Path
+) -> int:
+    """Train every fold, test the best once and write the run's files; returns an exit code."""
+    from train.finish import finish
+    from train.folds import Trainer, cross_validate
+    from train.logs import EpochLog
+
     options = dataclasses.asdict(config)
     log = EpochLog(folder, len(ready.folds), wandb=config.wandb, options=options)
-    trainer = Trainer.start(
-        fabric, backbone, ready.pictures, len(examples.classes), config, folder, log
-    )
+    size = (ready.spec["width"], ready.spec["height"])
+    n_classes = len(ready.examples.classes)
+    trainer = Trainer.start(fabric, backbone, ready.pictures, n_classes, size, config, folder, log)
     try:
         finished = cross_validate(trainer, ready.folds)
     except KeyboardInterrupt:
@@ -85,13 +96,30 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
         return INTERRUPTED
     finally:
         log.close()
-    facts = facts_of(folder, root, started) | {
-        "backbone": name, "image": ready.spec, "first_line": first_line, "notes": ready.notes,
-        "counts": ready.rows, "audit": ready.audit,
-    }  # fmt: skip
     summary = finish(trainer, finished, ready.folds, ready.test, ready.examples, facts)
     print(*summary, f"report: {folder / 'report.html'}", sep="\n")
     print(f"predict: python predict.py {folder / 'model.pth'} PICTURE")
+    return SOME_LEFT_OUT if ready.failures else DONE
+
+
+def leak_check(ready: Any, fabric: Any, backbone: Any, config: TrainConfig, n_folds: int) -> int:
+    """Say what splitting by picture instead of by group would add; returns an exit code."""
+    from train.folds import Trainer
+    from train.inference import apply
+    from train.leak import leak_check, leak_lines
+
+    usable = (~ready.examples.augmented).nonzero()[0]
+    n_classes = len(ready.examples.classes)
+    size = (ready.spec["width"], ready.spec["height"])
+    trainer = Trainer.start(
+        fabric, backbone, ready.pictures, n_classes, size, config, Path(config.out), None
+    )
+    trainer.model.to(fabric.device).eval()
+    with fabric.autocast():
+        rows = apply(trainer.model.features, trainer.batches(usable), fabric.device)
+    labels, groups = ready.examples.labels[usable], ready.examples.groups[usable]
+    found = leak_check(rows, labels, groups, n_folds=n_folds, seed=config.seed)
+    print(*leak_lines(found), sep="\n")
     return SOME_LEFT_OUT if ready.failures else DONE
 
 
@@ -121,14 +149,15 @@ def new_run(out: Path, name: str) -> Path:
     return folder
 
 
-def start_run(folder: Path, data_config: DataConfig, config: TrainConfig, ready: Any) -> None:
-    """Write what a run is started with: config.yaml, which can be fed back, and split.csv."""
+def start_run(folder: Path, data_config: DataConfig, config: TrainConfig, ready: Any) -> Path:
+    """The folder, with config.yaml, which can be fed back, and split.csv written into it."""
     from data.splits import write_split
 
     options = dataclasses.asdict(data_config) | dataclasses.asdict(config)
     text = yaml.safe_dump(options, sort_keys=False)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
-    write_split(folder / "split.csv", ready.examples, ready.part)
+    write_split(folder / "split.csv", ready.examples, ready.parts)
+    return folder
 
 
 def facts_of(folder: Path, root: Path, started: float) -> dict[str, Any]:

@@ -22,6 +22,11 @@ class DataConfig:
         "near", "which equal pictures are put into one group; ignored with --group none"
     )
     folds: int = option(5, "number of cross-validation folds, at least 2")
+    repeats: int = option(1, "cross-validate so many times, with other folds each time")
+    leave_one_group_out: bool = option(False, "a fold for each group that is not tested")
+    leak_check: bool = option(
+        False, "only say how much of the accuracy a split by picture would owe to leaks"
+    )
     test_fraction: float = option(0.2, "part of the groups held out for the one final test")
     image_size: str | None = option(None, "what the network sees: N or WxH; default the backbone's")
     crop_time: float = option(0.5, "random-resized-crop keeps at least this part of the time axis")
@@ -33,6 +38,12 @@ class DataConfig:
         """Raise ValueError naming the option whose value is out of range."""
         if self.folds < 2:
             raise ValueError(f"--folds {self.folds}: cross-validation needs at least 2")
+        if self.repeats < 1:
+            raise ValueError(f"--repeats {self.repeats}: must be 1 or more")
+        if self.leave_one_group_out and (self.repeats > 1 or self.split):
+            raise ValueError("--leave-one-group-out goes with neither --repeats nor --split")
+        if self.leak_check and self.group == "none":
+            raise ValueError("--leak-check compares with a split by groups: leave out --group none")
         if not 0 < self.test_fraction <= 0.5:
             raise ValueError(f"--test-fraction {self.test_fraction}: must be in (0, 0.5]")
         for name in ("crop_time", "crop_frequency"):

@@ -14,7 +14,7 @@ from data.folder import Examples
 from data.image import ImageSpec, canvas_for
 from data.inspection import audit
 from data.loader import Pictures
-from data.splits import folds_of, make_split, positions_for_test, read_split
+from data.splits import folds_of, make_split, positions_for_test, read_splits, refold
 from data.summary import class_rows, oddities
 from data.transforms import SpectrogramCrop
 
@@ -24,16 +24,17 @@ LOOKED_AT = 2000  # pictures that are audited for shortcuts before a training: s
 
 @dataclass(frozen=True)
 class Prepared:
-    """Examples and pictures in one order; part, folds and test are of these positions.
+    """Examples and pictures in one order; parts, folds and test are of these positions.
 
-    rows: the class table; notes: what is odd; failures: why each left-out picture is unreadable;
-    audit: what `audit_page.as_facts` says, for the report.
+    parts: who is tested or held out where, of each repeat; rows: the class table; notes: what is
+    odd; failures: why each left-out picture is unreadable; audit: what `audit_page.as_facts` says,
+    for the report.
     """
 
     examples: Examples
     pictures: Pictures
     spec: ImageSpec
-    part: np.ndarray
+    parts: list[np.ndarray]
     folds: list[tuple[np.ndarray, np.ndarray]]
     test: np.ndarray
     rows: list[tuple[str, ...]]
@@ -75,24 +76,20 @@ def prepare(
     kept_apart = config.duplicates == "ignore" or config.group == "none"
     examples = named if kept_apart else keep_together(named, found.duplicates)
     if split_file:  # checked against the groups as they are named: the file may part duplicates
-        part = read_split(split_file, named, unreadable=readable.failures)
+        parts = read_splits(split_file, named, unreadable=readable.failures)
     else:
-        part = make_split(
-            examples.labels, examples.groups, classes=examples.classes, n_folds=config.folds,
-            test_fraction=config.test_fraction, seed=seed,
-        )  # fmt: skip
-    folds = folds_of(part, examples.augmented)
-    test = positions_for_test(part, examples.augmented)
-    if not len(test) or any(not len(side) for fold in folds for side in fold):
-        raise ValueError("the split leaves a training, validation or test part without a picture")
-    notes = found.findings() + oddities(named, part, n_folds=len(folds))
+        parts = _new_splits(examples, config, seed)
+    part = parts[0]
+    folds, test = _positions(parts, examples.augmented)
+    n_folds = 1 if config.leave_one_group_out else len(folds) // len(parts)
+    notes = found.findings() + oddities(named, part, n_folds=n_folds)
     notes += _notes_on_split(found.duplicates, part, split_file)
     notes += [f"left out: {reason}" for reason in readable.failures.values()]
     spec: ImageSpec = {
         "width": size[0], "height": size[1], "canvas": readable.canvas, "mean": mean, "std": std,
     }  # fmt: skip
     return Prepared(
-        examples, _pictures(readable, spec, config), spec, part, folds, test,
+        examples, _pictures(readable, spec, config), spec, parts, folds, test,
         class_rows(examples, part), notes, list(readable.failures.values()),
         as_facts(found, found.findings()),
     )  # fmt: skip
@@ -108,6 +105,29 @@ def _read(examples: Examples, size: Size, gib: float) -> _Readable:
         examples = examples.take(keep)
         decoded = None if decoded is None else decoded[keep]
     return _Readable(examples, decoded, canvas, reasons)
+
+
+def _new_splits(examples: Examples, config: DataConfig, seed: int) -> list[np.ndarray]:
+    labels, groups = examples.labels, examples.groups
+    n_folds = 0 if config.leave_one_group_out else config.folds
+    first = make_split(
+        labels, groups, classes=examples.classes, n_folds=n_folds,
+        test_fraction=config.test_fraction, seed=seed,
+    )  # fmt: skip
+    return [first] + [
+        refold(first, labels, groups, n_folds=n_folds, seed=seed + 1000 * repeat)
+        for repeat in range(1, config.repeats)
+    ]
+
+
+def _positions(
+    parts: list[np.ndarray], augmented: np.ndarray
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    folds = [fold for part in parts for fold in folds_of(part, augmented)]
+    test = positions_for_test(parts[0], augmented)
+    if not len(test) or any(not len(side) for fold in folds for side in fold):
+        raise ValueError("the split leaves a training, validation or test part without a picture")
+    return folds, test
 
 
 def _notes_on_split(

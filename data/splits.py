@@ -27,9 +27,9 @@ def make_split(
 ) -> np.ndarray:
     """Part of each example, str (n,): "test" or the fold "1".."k" in which it is held out.
 
-    Examples of one group share a part and each class is spread evenly. The same seed gives the same
-    split whatever the order of the examples. Raises ValueError when a class has under 3 groups,
-    because training, validation and test need one each.
+    Examples of one group share a part and each class is spread evenly; n_folds 0 makes a fold of
+    each group. The same seed gives the same split whatever the order of the examples. Raises
+    ValueError when a class has under 3 groups, for training, validation and test need one each.
     """
     n_groups = {label: len(np.unique(groups[labels == label])) for label in np.unique(labels)}
     for label, n in n_groups.items():
@@ -39,16 +39,27 @@ def make_split(
                 "training, validation and test: add recordings or leave the class out"
             )
     order = np.lexsort((labels, groups))
-    part = np.empty(len(labels), dtype=f"U{max(4, len(str(n_folds)))}")
+    part = np.empty(len(labels), dtype="U16")
     n_test, n_parts = _as_ratio(test_fraction)
     if n_test == 1:  # a small class has a larger part tested, rather than none
         n_parts = min(n_parts, *n_groups.values())
     test = _held_out(labels[order], groups[order], n_splits=n_parts, seed=seed) < n_test
     part[order[test]] = TEST
-    rest = order[~test]
-    part[rest] = (_held_out(labels[rest], groups[rest], n_splits=n_folds, seed=seed) + 1).astype(
-        str
-    )
+    return refold(part, labels, groups, n_folds=n_folds, seed=seed)
+
+
+def refold(
+    part: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, n_folds: int, seed: int
+) -> np.ndarray:
+    """The split `part` with the same test examples and other folds, by the seed."""
+    order = np.lexsort((labels, groups))
+    rest = order[part[order] != TEST]
+    if n_folds:
+        fold = _held_out(labels[rest], groups[rest], n_splits=n_folds, seed=seed)
+    else:
+        _, fold = np.unique(groups[rest], return_inverse=True)
+    part = part.copy()
+    part[rest] = (fold + 1).astype(str)
     return part
 
 
@@ -97,18 +108,41 @@ def positions_for_test(part: np.ndarray, augmented: np.ndarray) -> np.ndarray:
     return np.flatnonzero((part == TEST) & ~augmented)
 
 
-def write_split(file: Path, examples: Examples, part: np.ndarray) -> None:
-    """Write path,label,group,split, one row per example."""
+def write_split(file: Path, examples: Examples, parts: list[np.ndarray]) -> None:
+    """Write path,label,group,split, and of further repeats split_2, ...: one row per example."""
     with file.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["path", "label", "group", "split"])
+        writer.writerow(["path", "label", "group", *map(_column, range(len(parts)))])
         for i, path in enumerate(examples.paths):
             label = examples.classes[examples.labels[i]]
-            writer.writerow([path, label, examples.groups[i], part[i]])
+            writer.writerow([path, label, examples.groups[i], *(part[i] for part in parts)])
+
+
+def _column(repeat: int) -> str:
+    return "split" if repeat == 0 else f"split_{repeat + 1}"
+
+
+def read_splits(
+    file: str | Path, examples: Examples, *, unreadable: Collection[str] = ()
+) -> list[np.ndarray]:
+    """The parts of every repeat that the file has, each as `read_split` gives them."""
+    columns = set(_rows(Path(file))[0])
+    n = next(repeat for repeat in count(1) if _column(repeat) not in columns)
+    parts = [
+        read_split(file, examples, unreadable=unreadable, column=_column(repeat))
+        for repeat in range(n)
+    ]
+    if any(((part == TEST) != (parts[0] == TEST)).any() for part in parts):
+        raise ValueError(f"{file} tests other pictures in split_2 than in split")
+    return parts
 
 
 def read_split(
-    file: str | Path, examples: Examples, *, unreadable: Collection[str] = ()
+    file: str | Path,
+    examples: Examples,
+    *,
+    unreadable: Collection[str] = (),
+    column: str = "split",
 ) -> np.ndarray:
     """Part of each example, str (n,), from a CSV; "" for pictures that the file does not name.
 
@@ -122,11 +156,11 @@ def read_split(
             continue
         if row["path"] not in position:
             raise ValueError(f"{file} line {line}: {row['path']} is not in {examples.root}")
-        value = (row["split"] or "").strip().lower()
+        value = (row[column] or "").strip().lower()
         value = _ALIASES.get(value, value)
         if value not in (TEST, TRAIN, VALIDATION, UNUSED) and not value.isdecimal():
             raise ValueError(
-                f"{file} line {line}: {row['split']!r} is not test, train, validation or a fold"
+                f"{file} line {line}: {row[column]!r} is not test, train, validation or a fold"
             )
         at = position[row["path"]]
         if part[at] not in (UNUSED, value):
@@ -145,7 +179,10 @@ def _rows(file: Path) -> list[dict[str, str]]:
         reader = csv.DictReader(lines)
         if not {"path", "split"} <= set(reader.fieldnames or ()):
             raise ValueError(f"{file} needs the columns path and split; it has {reader.fieldnames}")
-        return list(reader)
+        rows = list(reader)
+    if not rows:
+        raise ValueError(f"{file} has no rows")
+    return rows
 
 
 def _check(file: str | Path, part: np.ndarray, groups: np.ndarray) -> None:

@@ -122,7 +122,7 @@ def with_twins(tmp_path: Path) -> Examples:
 
 def straddling(ready: Prepared) -> int:
     """Twins that are in another part of the split than their original."""
-    part = dict(zip(ready.examples.paths, ready.part, strict=True))
+    part = dict(zip(ready.examples.paths, ready.parts[0], strict=True))
     return sum(part[p] != part[p.replace("twin-", "")] for p in part if "twin-" in p)
 
 
@@ -152,7 +152,7 @@ def test_a_split_file_that_parts_duplicates_is_obeyed_and_named(
     file = tmp_path / "split.csv"
     file.write_text("\n".join(["path,split", *lines]))
     ready = prepared(with_twins, split_file=file)
-    assert ready.part.tolist() == parts.tolist()
+    assert ready.parts[0].tolist() == parts.tolist()
     wanted = straddling(ready)
     assert wanted > 0
     assert f"{file} parts {wanted} pairs of duplicates: a leak" in ready.notes

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.folder import Examples, scan
-from data.splits import folds_of, positions_for_test, read_split, write_split
+from data.splits import (
+    folds_of,
+    positions_for_test,
+    read_split,
+    read_splits,
+    write_split,
+)
 from tests.test_data_splits import CLASSES, layouts, split
 
 
@@ -35,7 +41,7 @@ def test_split_file_round_trip(
         Path("x"), CLASSES, paths, labels, groups, groups, np.zeros(len(labels), dtype=bool)
     )
     part = split(labels, groups)
-    write_split(file, examples, part)
+    write_split(file, examples, [part])
     assert np.array_equal(read_split(file, examples), part)
     order = np.array(data.draw(st.permutations(range(len(labels)))))
     assert np.array_equal(read_split(file, examples.take(order)), part[order]), "by path, not row"
@@ -43,7 +49,7 @@ def test_split_file_round_trip(
 
 def test_split_file_has_readable_columns(image_folder: Path, tmp_path: Path) -> None:
     examples = scan(image_folder)
-    write_split(tmp_path / "split.csv", examples, split(examples.labels, examples.groups))
+    write_split(tmp_path / "split.csv", examples, [split(examples.labels, examples.groups)])
     header, first, *rest = (tmp_path / "split.csv").read_text().splitlines()
     assert header == "path,label,group,split"
     assert first.startswith("blues/blues0__0.png,blues,blues0,")
@@ -153,3 +159,21 @@ def test_missing_columns_and_missing_file_are_named(image_folder: Path, tmp_path
         read_split(file, examples)
     with pytest.raises(ValueError, match=r"no split file at .*gone\.csv"):
         read_split(tmp_path / "gone.csv", examples)
+
+
+def test_repeats_round_trip_and_must_test_the_same(image_folder: Path, tmp_path: Path) -> None:
+    examples = scan(image_folder)
+    first = np.array([part for _, part in by_recording(examples, ("1", "2", "test"))])
+    second = np.array([part for _, part in by_recording(examples, ("2", "1", "test"))])
+    file = tmp_path / "split.csv"
+    write_split(file, examples, [first, second])
+    assert [part.tolist() for part in read_splits(file, examples)] == [
+        first.tolist(), second.tolist(),
+    ]  # fmt: skip
+    third = np.array([part for _, part in by_recording(examples, ("1", "test", "2"))])
+    write_split(file, examples, [first, third])
+    with pytest.raises(ValueError, match="tests other pictures in split_2"):
+        read_splits(file, examples)
+    (tmp_path / "empty.csv").write_text("path,split\n")
+    with pytest.raises(ValueError, match=r"empty\.csv has no rows"):
+        read_splits(tmp_path / "empty.csv", examples)

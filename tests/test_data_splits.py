@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from data.splits import folds_of, make_split, positions_for_test
+from data.splits import folds_of, make_split, positions_for_test, refold
 
 N_FOLDS = 3
 CLASSES = ("a", "b", "c", "d")
@@ -185,3 +185,37 @@ def test_every_class_is_tested_even_with_three_groups_each(seed: int) -> None:
         n_folds=2, test_fraction=0.2, seed=seed,
     )  # fmt: skip
     assert sorted(labels[part == "test"]) == [0, 1, 2]
+
+
+@given(layouts(), st.integers(0, 1000))
+def test_repeats_keep_the_test_part_and_move_the_folds(
+    layout: tuple[np.ndarray, np.ndarray], seed: int
+) -> None:
+    labels, groups = layout
+    first = split(labels, groups, seed=seed)
+    again = refold(first, labels, groups, n_folds=N_FOLDS, seed=seed + 1000)
+    assert np.array_equal(again == "test", first == "test")
+    for group in np.unique(groups):
+        assert len(set(again[groups == group])) == 1
+    assert set(again) == set(first)
+
+
+def test_other_seeds_make_other_folds() -> None:
+    labels, groups = even_layout(n_classes=3, n_groups=10, n_clips=2)
+    first = split(labels, groups)
+    assert (refold(first, labels, groups, n_folds=N_FOLDS, seed=1000) != first).any()
+
+
+def test_leaving_one_group_out_makes_a_fold_of_each() -> None:
+    labels, groups = even_layout(n_classes=2, n_groups=6, n_clips=3)
+    part = make_split(labels, groups, classes=CLASSES, n_folds=0, test_fraction=0.25, seed=0)
+    folds = folds_of(part, np.zeros(len(labels), dtype=bool))
+    assert (
+        len(folds)
+        == len(np.unique(groups[part != "test"]))
+        == 12 - len(np.unique(groups[part == "test"]))
+    )
+    for train, validation in folds:
+        [held_out] = np.unique(groups[validation])
+        assert held_out not in groups[train]
+        assert len(train) + len(validation) == (part != "test").sum()

@@ -97,6 +97,35 @@ def test_the_split_is_accepted_back(stripes: Path, trained: Run, tmp_path: Path)
     assert (tmp_path / "latest" / "split.csv").read_text() == split.read_text()
 
 
+def test_repeats_hold_every_picture_out_so_often(stripes: Path, tmp_path: Path) -> None:
+    done = run_script("main.py", "--data", stripes, "--repeats", 2, "--out", tmp_path, *TINY,
+                      *SHORT, "--epochs", 1)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    split = rows(tmp_path / "latest" / "split.csv")
+    assert {r["split_2"] for r in split} == {"1", "2", "test"}
+    held_out = [r for r in rows(tmp_path / "latest" / "predictions.csv") if r["split"] != "test"]
+    assert {r["split"] for r in held_out} == {"1", "2", "3", "4"}
+    assert len(held_out) == 2 * sum(r["split"] != "test" for r in split)
+
+
+def test_leaving_one_group_out_trains_a_fold_for_each(tmp_path: Path) -> None:
+    folder = write_stripes(tmp_path / "music", n_recordings=3)
+    done = run_script("main.py", "--data", folder, "--leave-one-group-out", "--out",
+                      tmp_path / "runs", *TINY, "--epochs", 1)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    split = rows(tmp_path / "runs" / "latest" / "split.csv")
+    folds = {r["split"]: {other["group"] for other in split if other["split"] == r["split"]}
+             for r in split if r["split"] != "test"}  # fmt: skip
+    assert len(folds) >= 6 and all(len(groups) == 1 for groups in folds.values())
+
+
+def test_a_leak_check_says_so_and_leaves_no_run(stripes: Path, tmp_path: Path) -> None:
+    done = run_script("main.py", "--data", stripes, "--leak-check", "--out", tmp_path, *TINY)
+    assert done.returncode == 0, done.stderr
+    assert "points of accuracy (95 % interval" in done.stdout.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_learning_rate_moves(stripes: Path, tmp_path: Path) -> None:
     """A rate too high to improve: after one stale epoch the scheduler must lower it."""
     done = run_script(
@@ -162,12 +191,15 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[list[str], int, str]]:
         "number": (["--epochs", "many"], 2, "--epochs"),
         "unknown flag": (["--epoch", "3"], 2, "--epoch"),
         "size": (["--image-size", "big"], 2, "--image-size big"),
+        "repeats": (["--repeats", "2", "--leave-one-group-out"], 2, "goes with neither --repeats"),
+        "leak": (["--leak-check", "--group", "none"], 2, "leave out --group none"),
+        "group": (["--group", "composer"], 1, "--group composer"),
     }
 
 
 BAD_INPUTS = [
     "missing", "empty", "one class", "package", "backbone", "accelerator", "resume", "split",
-    "nothing", "folds", "number", "unknown flag", "size",
+    "nothing", "folds", "number", "unknown flag", "size", "repeats", "leak", "group",
 ]  # fmt: skip
 
 
