@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from render import table
+from render import journal, table
 from render.settings import RenderSettings
 
 
@@ -30,7 +30,7 @@ def faults(folder: Path) -> list[str]:
     found += [f"{path}: not in clips.csv" for path in sorted(there - set(named))]
     known = {
         row["path"]: crc
-        for entry in table.read_journal(folder).values()
+        for _, entry in journal.lines(folder)
         for row, crc in zip(entry["rows"], entry["crc"], strict=True)
     }
     for row in rows:

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from render.fingerprint import fingerprint
+from render.journal import Entry, Journal
 from render.recordings import Recording
 
 
-def reconcile(
-    out: Path, entries: dict[str, dict[str, Any]], recordings: Iterable[Recording], prune: bool
-) -> int:
-    """Drop from the journal's `entries` what is not to stay, with its pictures; how many stay.
+def reconcile(out: Path, journal: Journal, recordings: Iterable[Recording], prune: bool) -> int:
+    """Drop from the journal what is not to stay, with its pictures; how many stay.
 
     Dropped are recordings that are not asked for any more: with `prune` all of them, otherwise only
     those whose file is gone and whose pictures would be overwritten or never were. Raises
@@ -20,7 +18,8 @@ def reconcile(
     asked = {r.source: r for r in recordings}
     names = {(r.label, r.name.casefold()): r for r in asked.values()}
     kept = 0
-    for source, entry in list(entries.items()):
+    for source in journal:
+        entry = journal[source]
         old = Path(entry.get("file", ""))
         if source in asked:
             if not prune and _is_another(old, entry, asked[source].path):
@@ -32,7 +31,7 @@ def reconcile(
             raise ValueError(_clash(out, old, clash))
         if prune or clash or (not rows and not old.is_file()):
             remove_pictures(out, (row["path"] for row in rows))
-            del entries[source]
+            journal.drop(source)
         else:
             kept += 1
     return kept
@@ -44,7 +43,7 @@ def remove_pictures(out: Path, paths: Iterable[str]) -> None:
         (out / path).unlink(missing_ok=True)
 
 
-def _is_another(old: Path, entry: dict[str, Any], new: Path) -> bool:
+def _is_another(old: Path, entry: Entry, new: Path) -> bool:
     """Is `new` other sound than what `entry` was made of, though that is still there, elsewhere?"""
     if old == new.absolute() or not old.is_file() or not new.is_file() or old.samefile(new):
         return False

@@ -1,6 +1,5 @@
 """A whole collection: choose the recordings, share them out, write the tables."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -13,6 +12,7 @@ from typing import Any
 from render import audio, table
 from render.clips import ClipSettings, all_starts, most_clips
 from render.earlier import reconcile
+from render.journal import Journal
 from render.recordings import Recording
 from render.settings import RenderSettings
 from render.work import Job, render_recording
@@ -49,34 +49,32 @@ def render_folder(
     """
     table.settle(out, settings, placing)
     table.remove_leftovers(out)
-    entries = table.read_journal(out)
-    kept = reconcile(out, entries, recordings, prune)
     counts = clips_per_recording(recordings, settings, placing)
-    work = [
-        Job(r, out.absolute(), settings, placing, counts.get(r.source, 0), entries.get(r.source))
-        for r in recordings
-    ]
+    failures: list[tuple[str, str]] = []
     made = unchanged = 0
-    with (out / table.JOURNAL).open("ab") as journal:
-        for entry in progress(results(work, jobs, cluster), len(work)):
+    with Journal(out) as journal:
+        kept = reconcile(out, journal, recordings, prune)
+        work = (
+            Job(r, out.absolute(), settings, placing, counts[r.source], journal.get(r.source))
+            for r in recordings
+        )
+        for entry in progress(results(work, len(recordings), jobs, cluster), len(recordings)):
             n = entry.pop("made")
-            unchanged += n == 0 and not entry["reason"]
             made += n
-            entries[entry["source"]] = entry
-            line = "\n" + json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n"
-            journal.write(line.encode())  # the first "\n" ends a line that a kill cut off
-            journal.flush()
-    table.remove_leftovers(out)  # of workers that died; others have done their work again
-    table.write_tables(out, entries)
-    asked = {r.source for r in recordings}
-    failures = [(s, entries[s]["reason"]) for s in sorted(asked) if entries[s]["reason"]]
-    clips = Counter(row["label"] for entry in entries.values() for row in entry["rows"])
-    return Summary(len(work), made, unchanged, kept, failures, dict(sorted(clips.items())))
+            if entry["reason"]:
+                failures.append((entry["source"], entry["reason"]))
+            elif n == 0:
+                unchanged += 1
+            journal.add(entry)
+        table.remove_leftovers(out)  # of workers that died; others have done their work again
+        clips = journal.write_tables()
+    by_class = dict(sorted(clips.items()))
+    return Summary(len(recordings), made, unchanged, kept, sorted(failures), by_class)
 
 
-def results(work: list[Job], jobs: int, cluster: str) -> Iterator[dict[str, Any]]:
-    """The journal entries of all jobs as they finish, in any order."""
-    if not cluster and (jobs == 1 or len(work) < 2):
+def results(work: Iterable[Job], total: int, jobs: int, cluster: str) -> Iterator[dict[str, Any]]:
+    """The journal entries of all `total` jobs as they finish, in any order."""
+    if not cluster and (jobs == 1 or total < 2):
         yield from map(render_recording, work)
         return
     from joblib import Parallel, delayed

@@ -1,4 +1,4 @@
-"""The files beside the pictures: clips.csv, failures.csv, render.json and the journal.
+"""The files beside the pictures: clips.csv, failures.csv and render.json.
 
 Every file is written under a temporary name and moved into place, so it is whole or not there.
 """
@@ -7,28 +7,35 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from render.clips import ClipSettings
 from render.settings import RenderSettings
 
 COLUMNS: tuple[str, ...] = ("path", "label", "recording", "clip", "start_s", "end_s", "group")
 COLUMNS += ("augmentation", "source", "silent", "clipped", "filled")
-FAILURE_COLUMNS = ("source", "label", "reason")
-JOURNAL = ".journal.jsonl"  # one line per finished recording: how a second run knows what is done
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside it, then move it into place."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to under a temporary name beside `path`; it is moved there at the end."""
     temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            yield file
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is whole or not there."""
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def remove_leftovers(out: Path) -> None:
@@ -42,12 +49,11 @@ def remove_leftovers(out: Path) -> None:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as UTF-8 CSV with "\\n" line ends."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
+    """Write rows, one at a time, as UTF-8 CSV with "\\n" line ends."""
+    with whole_file(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -84,37 +90,6 @@ def settle(out: Path, settings: RenderSettings, clips: ClipSettings) -> None:
         raise ValueError(f"{out} holds pictures but no render.json; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(path, (json.dumps(new, indent=2) + "\n").encode())
-
-
-def read_journal(out: Path) -> dict[str, dict[str, Any]]:
-    """The finished recordings by source; a last line that a kill cut off is passed over."""
-    entries = {}
-    path = out / JOURNAL
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        entries[entry["source"]] = entry
-    return entries
-
-
-def write_tables(out: Path, entries: dict[str, dict[str, Any]]) -> None:
-    """clips.csv, failures.csv (when there are any) and the journal, each sorted."""
-    ordered = [entries[source] for source in sorted(entries)]
-    rows = [row for entry in ordered for row in entry["rows"]]
-    rows.sort(key=lambda row: row["path"])
-    split = ("split",) if any("split" in row for row in rows) else ()
-    write_csv(out / "clips.csv", COLUMNS + split, rows)
-    failures = [
-        {name: entry[name] for name in FAILURE_COLUMNS} for entry in ordered if entry["reason"]
-    ]
-    if failures:
-        write_csv(out / "failures.csv", FAILURE_COLUMNS, failures)
-    else:
-        (out / "failures.csv").unlink(missing_ok=True)
-    lines = [json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in ordered]
-    write_whole(out / JOURNAL, "".join(line + "\n" for line in lines).encode())
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
