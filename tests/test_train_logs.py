@@ -28,7 +28,7 @@ def test_tensorboard_has_every_curve_of_every_fold(
     assert len(events.Tags()["scalars"]) == 8
     (point,) = events.Scalars("fold_2/finetune/train_loss")
     assert (point.step, point.value) == (7, 0.5)
-    assert "fold 2/2  finetune epoch   7" in capsys.readouterr().out
+    assert "finetune epoch   7  loss 0.500" in capsys.readouterr().out
 
 
 def test_without_the_package_wandb_says_what_to_do(
