@@ -11,9 +11,10 @@ from train.classifier import Classifier, create_backbone
 from train.config import TrainConfig
 from train.device import make_fabric
 from train.files import write_whole
-from train.folds import Trainer, cross_validate
+from train.folds import Trainer, cross_validate, rates_of
 from train.inference import logits_of
 from train.loop import Progress, Row
+from train.outcome import final_weights
 
 
 class Noise:
@@ -48,14 +49,19 @@ class Rows:
         """Already in the rows."""
 
 
+def start(tmp_path: Path, pictures: Noise, **options: object) -> Trainer:
+    """A trainer of test_resnet on the pictures."""
+    config = TrainConfig(  # type: ignore[arg-type]
+        **{"batch_size": 6, "precision": "32-true", "final": "best", **options}
+    )
+    torch.manual_seed(0)
+    backbone, fabric = create_backbone("test_resnet"), make_fabric("cpu", "32-true")
+    return Trainer.start(fabric, backbone, pictures, 3, (32, 32), config, tmp_path, Rows())
+
+
 def train(tmp_path: Path, pictures: Noise, **options: object) -> tuple[Trainer, list[Progress]]:
     """Train test_resnet for one fold: the last 6 pictures are held out."""
-    config = TrainConfig(**{"batch_size": 6, "precision": "32-true", **options})  # type: ignore[arg-type]
-    torch.manual_seed(0)
-    backbone = create_backbone("test_resnet")
-    trainer = Trainer.start(
-        make_fabric("cpu", "32-true"), backbone, pictures, 3, (32, 32), config, tmp_path, Rows()
-    )
+    trainer = start(tmp_path, pictures, **options)
     n = len(pictures.labels)
     return trainer, cross_validate(trainer, [(np.arange(n - 6), np.arange(n - 6, n))])
 
@@ -139,3 +145,40 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_whole(file, full_disk)
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_refit_trains_on_everything_by_the_median_folds_rates(tmp_path: Path) -> None:
+    pictures = Noise()
+    trainer = start(tmp_path, pictures, final="refit", head_epochs=6, epochs=2, patience=2)
+    folds = [(np.arange(8, 24), np.arange(8)), (np.arange(16), np.arange(16, 24))]
+    *tried, refit = cross_validate(trainer, folds)
+    assert len(tried) == 2
+    median = sorted(tried, key=lambda progress: progress.best_row)[1]
+    until_best = [row["learning_rate"] for row in median.history[: median.best_row + 1]]
+    assert [row["learning_rate"] for row in refit.history][-1] == until_best[-1]
+    assert len(refit.history) <= len(until_best)
+    shift = torch.from_numpy(np.load(tmp_path / "checkpoints" / "embeddings.npy")).float().mean(0)
+    assert torch.allclose(refit.best_weights["shift"], shift, atol=1e-3)  # of all 24 pictures
+
+
+def test_rates_of_a_fold_end_at_its_best_epoch() -> None:
+    head = [{"phase": "head", "learning_rate": r, "validation_loss": v}
+            for r, v in [(2, 0.9), (2, 0.7), (0.2, 0.8)]]  # fmt: skip
+    tuned = [{"phase": "finetune", "learning_rate": r} for r in (0.3, 0.03)]
+    history = [*head, *tuned]
+    assert rates_of(Progress(history=history, best_row=3)) == {"head": [2, 2], "finetune": [0.3]}
+    assert rates_of(Progress(history=history, best_row=1)) == {"head": [2, 2], "finetune": []}
+
+
+def test_the_shipped_weights_are_those_asked_for() -> None:
+    def progress(value: float, loss: float) -> Progress:
+        weights = {"w": torch.full((2,), float(value)), "n": torch.tensor(3)}
+        return Progress(best_weights=weights, best_loss=loss)
+
+    finished = [progress(1, 0.5), progress(2, 0.4), progress(6, 0.9), progress(100, 0.0)]
+    assert final_weights(finished, 3, "refit")[0]["w"].tolist() == [100, 100]
+    assert final_weights(finished, 3, "best")[0]["w"].tolist() == [2, 2]
+    soup, about = final_weights(finished, 3, "soup")
+    assert soup["w"].tolist() == [3, 3]
+    assert soup["n"].item() == 3
+    assert "3 folds" in about

@@ -33,6 +33,9 @@ class TrainConfig:
     )
     plateau_factor: float = option(0.1, "the learning rate is then multiplied by this")
     patience: int = option(5, "epochs without a lower validation loss before a phase stops")
+    final: Literal["refit", "soup", "best"] = option(
+        "refit", "the model: trained again on all folds, the mean of the folds' weights, or one's"
+    )
     seed: int = option(123, "seeds every random source")
     accelerator: str = option("auto", "device: auto, cpu, cuda, mps")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = option(

@@ -5,6 +5,7 @@ Thirteen cheap measures of a picture tell most of these apart; they need numpy a
 because prediction without torch takes them too.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,12 @@ def measure(pixels: np.ndarray) -> np.ndarray:
     ]
     structure = np.log(0.1 + np.array(halves))
     return np.concatenate([colours.mean(0), colours.std(0), apart, structure]).astype(np.float32)
+
+
+def describe_batches(batches: Iterable[Any], groups: np.ndarray) -> dict[str, Any] | None:
+    """`describe` of whole pictures that come as (uint8 tensor (B, 3, H, W), labels) in batches."""
+    pictures = (image for images, _ in batches for image in images.permute(0, 2, 3, 1).numpy())
+    return describe(np.stack([measure(picture) for picture in pictures]), groups)
 
 
 def describe(measures: np.ndarray, groups: np.ndarray) -> dict[str, Any] | None:

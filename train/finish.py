@@ -2,13 +2,13 @@
 
 import shutil
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from train import model_file
 from train.card import write_card
+from train.familiar import describe_batches
 from train.folds import Trainer
 from train.loop import Progress
 from train.onnx_file import write_onnx
@@ -42,22 +42,30 @@ def finish(
     outcome = conclude(trainer, finished, folds, test, examples)
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
     saved = model_file.save(
-        run / "model.pth", finished[outcome.fold - 1].best_weights,
+        run / "model.pth", outcome.weights,
         backbone=facts["backbone"], pooling=trainer.model.pooling, classes=examples.classes,
-        image=facts["image"],
-        render=facts["render"], temperature=outcome.temperature, config=facts["config"],
-        metrics=metrics,
+        image=facts["image"], render=facts["render"], temperature=outcome.temperature,
+        config=facts["config"], metrics=metrics, familiar=_familiar(trainer, folds, examples),
     )  # fmt: skip
     write_json(run / "metrics.json", metrics)
     write_predictions(run / "predictions.csv", outcome, examples)
     write_history(run / "history.csv", finished)
     page = facts | {"metrics": metrics, "summary": summary_lines(metrics)}
     page |= {"seconds": metrics["seconds"], "distance": []}
-    write_report(run, page, finished, _tested(trainer, outcome, examples, facts["image"]["canvas"]))
+    tested = _tested(trainer, outcome, examples, facts["image"]["canvas"])
+    write_report(run, page, finished[: len(folds)], tested)
     write_card(run, page)
     write_onnx(run / "model.onnx", trainer.model, saved)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return page["summary"]
+
+
+def _familiar(
+    trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray]], examples: Examples
+) -> dict[str, Any] | None:
+    """What the pictures of all folds look like; the test part stays unseen."""
+    development = np.unique(np.concatenate([part for fold in folds for part in fold]))
+    return describe_batches(trainer.batches(development), examples.groups[development])
 
 
 def _tested(

@@ -80,69 +80,100 @@ class Trainer:
         )
 
 
-def cross_validate(trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray]]) -> list[Progress]:
-    """The finished progress of every fold; folds that `trainer.run` already holds are not redone.
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """One training: its number, the positions to train and to validate on.
 
-    folds: (training, validation) positions. Writes checkpoints/fold_<k>.pth as each one ends.
+    rates: of each phase, the learning rate of every epoch; None where validation finds them.
+    """
+
+    number: int
+    train: np.ndarray
+    validation: np.ndarray
+    rates: dict[str, list[float]] | None = None
+
+    def seed(self, config: TrainConfig) -> int:
+        """What all randomness of this fold starts from."""
+        return config.seed * 101 + self.number
+
+
+def cross_validate(trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray]]) -> list[Progress]:
+    """The finished progress of every fold, and last that of the refit where config.final asks so.
+
+    folds: (training, validation) positions. The refit is one more training, on all that the folds
+    have, with the learning rates of the fold whose best epoch is the median. Writes
+    checkpoints/fold_<k>.pth as each one ends; what `trainer.run` already holds is not redone.
     """
     start = copy.deepcopy(trainer.model.state_dict())
     trainer.model.keeps_statistics = trainer.config.head_epochs > 0
-    embeddings: np.ndarray | None = None
-    finished = []
+    finished: list[Progress] = []
+    everything = np.unique(np.concatenate([part for fold in folds for part in fold]))
     for k, (train, validation) in enumerate(folds, start=1):
-        file = trainer.run / "checkpoints" / f"fold_{k}.pth"
-        if file.exists():
-            finished.append(load_progress(file))
-            continue
-        if embeddings is None and trainer.config.head_epochs:
-            everything = np.unique(np.concatenate([i for fold in folds for i in fold]))
-            embeddings = embeddings_of(trainer, everything)
-        trainer.model.load_state_dict(start)
-        progress = train_fold(trainer, k, train, validation, embeddings)
-        progress = dataclasses.replace(progress, weights={}, optimizer={}, scheduler={})
-        write_torch(file, dataclasses.asdict(progress))
-        (trainer.run / "checkpoints" / "current.pth").unlink(missing_ok=True)
-        finished.append(progress)
+        finished.append(_finished(trainer, Fold(k, train, validation), everything, start))
+    if trainer.config.final == "refit":
+        rates = rates_of(sorted(finished, key=lambda p: p.best_row)[len(finished) // 2])
+        fold = Fold(len(folds) + 1, everything, everything[:0], rates)
+        finished.append(_finished(trainer, fold, everything, start))
     return finished
 
 
-def train_fold(
-    trainer: Trainer,
-    k: int,
-    train: np.ndarray,
-    validation: np.ndarray,
-    embeddings: np.ndarray | None,
+def rates_of(progress: Progress) -> dict[str, list[float]]:
+    """The learning rate of every epoch up to the best, by phase; the head's up to its own best."""
+    rates: dict[str, list[float]] = {"head": [], "finetune": []}
+    head = [row for row in progress.history if row["phase"] == "head"]
+    n_head = 1 + int(np.argmin([row["validation_loss"] for row in head])) if head else 0
+    for row in [*head[:n_head], *progress.history[len(head) : progress.best_row + 1]]:
+        rates[row["phase"]].append(row["learning_rate"])
+    return rates
+
+
+def _finished(
+    trainer: Trainer, fold: Fold, everything: np.ndarray, start: dict[str, torch.Tensor]
 ) -> Progress:
+    file = trainer.run / "checkpoints" / f"fold_{fold.number}.pth"
+    if file.exists():
+        return load_progress(file)
+    embeddings = embeddings_of(trainer, everything) if trainer.config.head_epochs else None
+    trainer.model.load_state_dict(start)
+    progress = train_fold(trainer, fold, embeddings)
+    progress = dataclasses.replace(progress, weights={}, optimizer={}, scheduler={})
+    write_torch(file, dataclasses.asdict(progress))
+    (trainer.run / "checkpoints" / "current.pth").unlink(missing_ok=True)
+    return progress
+
+
+def train_fold(trainer: Trainer, fold: Fold, embeddings: np.ndarray | None) -> Progress:
     """The progress of one fold after its phases, its best weights those of the whole model."""
     config, model = trainer.config, trainer.model
-    seed = config.seed * 101 + k
     current = trainer.run / "checkpoints" / "current.pth"
-    torch.manual_seed(seed)
+    torch.manual_seed(fold.seed(config))
     model.head.reset_parameters()
     model.unfreeze(config.finetune)
-    class_weights = _balanced(trainer, train) if config.class_weights else None
+    class_weights = _balanced(trainer, fold.train) if config.class_weights else None
     if current.exists():
         progress = load_progress(current)
     else:
         progress = Progress()
         if embeddings is not None:
-            progress = fit_head(trainer, k, train, validation, embeddings, class_weights, seed)
+            progress = fit_head(trainer, fold, embeddings, class_weights)
     if config.finetune == "none":
         return progress
 
     def on_epoch(progress: Progress, row: Row) -> None:
         write_torch(current, dataclasses.asdict(progress))
-        trainer.log.epoch(k, row)
+        trainer.log.epoch(fold.number, row)
 
     phase = Phase(
         "finetune",
         config.learning_rate,
         config.epochs,
-        lambda epoch_seed: trainer.batches(train, epoch_seed),
-        lambda: trainer.batches(validation),
-        trainer.pictures.labels[validation],
+        lambda epoch_seed: trainer.batches(fold.train, epoch_seed),
+        lambda: trainer.batches(fold.validation),
+        trainer.pictures.labels[fold.validation],
         class_weights,
+        fold.rates["finetune"] if fold.rates else None,
     )
+    seed = fold.seed(config)
     fit(trainer.fabric, model, phase, config, progress, seed=seed, on_epoch=on_epoch)
     return progress
 

@@ -15,7 +15,7 @@ from train.inference import Batch, progress_bar
 from train.loop import Phase, Progress, fit
 
 if TYPE_CHECKING:
-    from train.folds import Trainer
+    from train.folds import Fold, Trainer
 
 FLOOR = 0.1  # of the usual deviation: a feature that hardly varied must not be blown up
 
@@ -51,16 +51,13 @@ def _embed(trainer: "Trainer", positions: np.ndarray, file: Path) -> None:
 
 def fit_head(
     trainer: "Trainer",
-    k: int,
-    train: np.ndarray,
-    validation: np.ndarray,
+    fold: "Fold",
     embeddings: np.ndarray,
     class_weights: torch.Tensor | None,
-    seed: int,
 ) -> Progress:
     """Train the last layer on the embeddings; leaves the best in the model and the progress."""
     config, model, labels = trainer.config, trainer.model, trainer.pictures.labels
-    standardise(model, embeddings, train)
+    standardise(model, embeddings, fold.train)
 
     def batches(positions: np.ndarray, seed: int | None = None) -> Iterable[Batch]:
         if seed is not None:
@@ -71,18 +68,19 @@ def fit_head(
         "head",
         config.head_learning_rate,
         config.head_epochs,
-        lambda epoch_seed: batches(train, epoch_seed),
-        lambda: batches(validation),
-        labels[validation],
+        lambda epoch_seed: batches(fold.train, epoch_seed),
+        lambda: batches(fold.validation),
+        labels[fold.validation],
         class_weights,
+        fold.rates["head"] if fold.rates else None,
     )
     progress = Progress()
     top = _Top(model)
     fit(
-        trainer.fabric, top, phase, config, progress, seed=seed + 1,
-        on_epoch=lambda _, row: trainer.log.epoch(k, row),
+        trainer.fabric, top, phase, config, progress, seed=fold.seed(config) + 1,
+        on_epoch=lambda _, row: trainer.log.epoch(fold.number, row),
     )  # fmt: skip
-    trainer.log.head(k, progress)
+    trainer.log.head(fold.number, progress)
     top.load_state_dict(progress.best_weights)
     progress.best_weights = {name: t.cpu().clone() for name, t in model.state_dict().items()}
     progress.epoch, progress.stale, progress.optimizer = 0, 0, {}

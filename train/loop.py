@@ -40,7 +40,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training: its name, rate, length, and the batches of an epoch."""
+    """One stretch of training: its name, rate, length, and the batches of an epoch.
+
+    rates: the learning rate of every epoch, with nothing to validate on; None where the validation
+    loss decides.
+    """
 
     name: str
     learning_rate: float
@@ -49,6 +53,7 @@ class Phase:
     validation_batches: Callable[[], Iterable[Batch]]
     validation_labels: np.ndarray
     class_weights: torch.Tensor | None
+    rates: list[float] | None = None
 
 
 def train_one_epoch(
@@ -94,6 +99,39 @@ def fit(
     The randomness of an epoch depends on the seed and its number alone, so that an interrupted
     fold goes on exactly as if it had not been.
     """
+    optimizer, scheduler = _stepping(model, phase, config)
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    if progress.optimizer:
+        model.load_state_dict(progress.weights)
+        optimizer.load_state_dict(progress.optimizer)
+        scheduler.load_state_dict(progress.scheduler)
+    n_epochs = phase.n_epochs if phase.rates is None else len(phase.rates)
+    while progress.epoch < n_epochs and progress.stale < config.patience:
+        progress.epoch += 1
+        if phase.rates is not None:
+            optimizer.param_groups[0]["lr"] = phase.rates[progress.epoch - 1]
+        row: Row = {"phase": phase.name, "epoch": progress.epoch}
+        row["learning_rate"] = optimizer.param_groups[0]["lr"]
+        epoch_seed = seed * 10_007 + progress.epoch
+        torch.manual_seed(epoch_seed)
+        batches = phase.train_batches(epoch_seed)
+        row["train_loss"] = train_one_epoch(
+            fabric, wrapped, batches, optimizer, phase.class_weights
+        )
+        if phase.rates is None:
+            row |= evaluate(fabric, wrapped, model, phase, progress)
+            scheduler.step(row["validation_loss"])
+        else:
+            progress.best_row, progress.best_weights = len(progress.history), _on_cpu(model)
+        progress.history.append(row)
+        progress.weights = _on_cpu(model)
+        progress.optimizer = copy.deepcopy(optimizer.state_dict())
+        progress.scheduler = scheduler.state_dict()
+        on_epoch(progress, row)
+
+
+def _stepping(model: nn.Module, phase: Phase, config: TrainConfig) -> tuple[Any, Any]:
+    """SGD over what is not frozen, and its scheduler."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(
         trainable, phase.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
@@ -101,26 +139,7 @@ def fit(
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=config.plateau_factor, patience=config.plateau_patience
     )
-    wrapped, optimizer = fabric.setup(model, optimizer)
-    if progress.optimizer:
-        model.load_state_dict(progress.weights)
-        optimizer.load_state_dict(progress.optimizer)
-        scheduler.load_state_dict(progress.scheduler)
-    while progress.epoch < phase.n_epochs and progress.stale < config.patience:
-        progress.epoch += 1
-        epoch_seed = seed * 10_007 + progress.epoch
-        torch.manual_seed(epoch_seed)
-        rate = optimizer.param_groups[0]["lr"]
-        batches = phase.train_batches(epoch_seed)
-        train_loss = train_one_epoch(fabric, wrapped, batches, optimizer, phase.class_weights)
-        row: Row = {"phase": phase.name, "epoch": progress.epoch, "learning_rate": rate}
-        row |= {"train_loss": train_loss} | evaluate(fabric, wrapped, model, phase, progress)
-        scheduler.step(row["validation_loss"])
-        progress.history.append(row)
-        progress.weights = _on_cpu(model)
-        progress.optimizer = copy.deepcopy(optimizer.state_dict())
-        progress.scheduler = scheduler.state_dict()
-        on_epoch(progress, row)
+    return optimizer, scheduler
 
 
 def evaluate(

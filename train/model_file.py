@@ -26,17 +26,19 @@ def save(
     temperature: float,
     config: dict[str, Any],
     metrics: dict[str, Any],
+    familiar: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the model file, whole or not at all, and return its facts.
 
     image: width, height, canvas, mean, std; render: the settings that turned audio into the
-    pictures, or None; everything but the weights is plain str, number, list or dict.
+    pictures, or None; familiar: what tells pictures of another kind (train.familiar), or None.
+    Everything but the weights is plain str, number, list or dict.
     """
     facts = {
         "format": FORMAT, "backbone": backbone, "pooling": pooling, "weights": weights,
         "classes": list(classes),
         "image": image, "render": render, "temperature": temperature, "config": config,
-        "metrics": metrics, "revision": revision(),
+        "metrics": metrics, "familiar": familiar, "revision": revision(),
     }  # fmt: skip
     write_torch(file, facts)
     return facts

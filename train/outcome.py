@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from train.files import write_csv, write_text
 from train.folds import Trainer
@@ -30,12 +31,12 @@ class Examples:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The chosen fold (from 1), its temperature, every figure, and the probabilities behind them.
+    """The shipped weights, their temperature, every figure, and the probabilities behind them.
 
     held_out: (fold or "test", positions, probabilities (n, C)) of each part not trained on.
     """
 
-    fold: int
+    weights: dict[str, torch.Tensor]
     temperature: float
     metrics: dict[str, Any]
     held_out: list[tuple[str, np.ndarray, np.ndarray]]
@@ -48,35 +49,34 @@ def conclude(
     test: np.ndarray,
     examples: Examples,
 ) -> Outcome:
-    """Load the best epoch of the best fold into the model and test it, once.
+    """Load the weights that are shipped (`final_weights`) into the model and test them, once.
 
-    Best is the lowest validation loss, over the epochs of a fold and then over the folds.
+    finished: the progress of every fold, and of the refit if there was one.
     """
-    losses = [progress.best_loss for progress in finished]
-    best = int(np.argmin(losses))
-    trainer.model.load_state_dict(finished[best].best_weights)
-    device = trainer.fabric.device
-    trainer.model.to(device)
-    labels = examples.labels
-    # On what all folds held out: the best fold's own pictures are the ones that flatter it.
+    labels, n_folds = examples.labels, len(folds)
+    weights, about = final_weights(finished, n_folds, trainer.config.final)
+    trainer.model.load_state_dict(weights)
+    trainer.model.to(trainer.fabric.device)
+    tried = finished[:n_folds]
+    # On what all folds held out: one fold's own pictures flatter it.
     temperature = fit_temperature(
-        np.concatenate([_logits(progress) for progress in finished]),
+        np.concatenate([_logits(progress) for progress in tried]),
         np.concatenate([labels[validation] for _, validation in folds]),
     )
     test_probabilities = probabilities_of(
-        logits_of(trainer.model, trainer.batches(test), device), temperature
+        logits_of(trainer.model, trainer.batches(test), trainer.fabric.device), temperature
     )
     held_out = [
         (str(k), folds[k - 1][1], probabilities_of(_logits(progress), temperature))
-        for k, progress in enumerate(finished, start=1)
+        for k, progress in enumerate(tried, start=1)
     ]
-    majority = int(np.bincount(labels[folds[best][0]]).argmax())
+    development = np.unique(np.concatenate([part for fold in folds for part in fold]))
+    majority = int(np.bincount(labels[development]).argmax())
     keywords: dict[str, Any] = {"classes": examples.classes, "majority": majority}
     metrics = {
         "test": score(test_probabilities, labels[test], examples.groups[test], **keywords),
-        "cross_validation": cross_validation_figures(finished, folds, labels),
-        "chosen_fold": best + 1,
-        "chosen_epoch": finished[best].history[finished[best].best_row],
+        "cross_validation": cross_validation_figures(tried, folds, labels),
+        "final": about,
         "temperature": temperature,
     }
     if len(np.unique(examples.recordings[test])) < len(test):
@@ -85,7 +85,35 @@ def conclude(
         )
         metrics["test_recordings"] = score(*songs, **keywords)
     held_out.append(("test", test, test_probabilities))
-    return Outcome(best + 1, temperature, metrics, held_out)
+    return Outcome(weights, temperature, metrics, held_out)
+
+
+def final_weights(
+    finished: list[Progress], n_folds: int, final: str
+) -> tuple[dict[str, torch.Tensor], str]:
+    """(the weights that are shipped, what they are in words).
+
+    "refit": of the training on everything but the test, the last in `finished`; "best": of the fold
+    with the lowest validation loss; "soup": the mean over the folds (Wortsman et al., "Model
+    soups", ICML 2022).
+    """
+    if final == "refit":
+        return finished[n_folds].best_weights, "trained again on all folds together"
+    members = [progress.best_weights for progress in finished[:n_folds]]
+    if final == "soup":
+        return mean_weights(members), f"the mean of the weights of {n_folds} folds"
+    best = int(np.argmin([progress.best_loss for progress in finished[:n_folds]]))
+    return members[best], f"fold {best + 1}'s"
+
+
+def mean_weights(members: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The mean of every float tensor; counters are the first member's."""
+    return {
+        name: torch.stack([one[name] for one in members]).mean(dim=0)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in members[0].items()
+    }
 
 
 def _logits(progress: Progress) -> np.ndarray:
@@ -125,9 +153,9 @@ def write_predictions(file: Path, outcome: Outcome, examples: Examples) -> None:
 
 
 def write_history(file: Path, finished: list[Progress]) -> None:
-    """Write one row per epoch of every fold: phase, learning rate, losses, accuracy."""
+    """Write one row per epoch of every fold, and of the refit: phase, rate, losses, accuracy."""
     rows = [{"fold": k} | row for k, p in enumerate(finished, 1) for row in p.history]
-    write_csv(file, rows[0], [row.values() for row in rows])
+    write_csv(file, rows[0], [[row.get(key, "") for key in rows[0]] for row in rows])
 
 
 def write_json(file: Path, facts: dict[str, Any]) -> None:
@@ -156,6 +184,6 @@ def summary_lines(metrics: dict[str, Any]) -> list[str]:
     folds = metrics["cross_validation"]
     lines.append(
         f"validation accuracy {folds['accuracy_mean']:.3f} ± {folds['accuracy_std']:.3f} over "
-        f"{len(folds['accuracy'])} folds; the model is fold {metrics['chosen_fold']}'s"
+        f"{len(folds['accuracy'])} folds; the model is {metrics['final']}"
     )
     return lines
