@@ -104,8 +104,8 @@ def _render(
     )
     if summary.kept:
         print(
-            f"{summary.kept} recordings of earlier runs are not among these; their pictures stay "
-            "(--prune removes them)"
+            f"recordings of earlier runs that are not among these: {summary.kept}; their pictures "
+            "stay (--prune removes them)"
         )
     for name, reason in summary.failures[:10]:
         print(f"left out: {name}: {reason}")

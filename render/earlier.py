@@ -12,11 +12,12 @@ def reconcile(out: Path, journal: Journal, recordings: Iterable[Recording], prun
     """Drop from the journal what is not to stay, with its pictures; how many stay.
 
     Dropped are recordings that are not asked for any more: with `prune` all of them, otherwise only
-    those whose file is gone and whose pictures would be overwritten or never were. Raises
-    ValueError when a recording would overwrite the pictures of another one that still exists.
+    those whose file is gone, if another bears their name now (they were moved) or they never had
+    pictures. Raises ValueError when a recording would overwrite the pictures of another one that
+    still exists.
     """
     asked = {r.source: r for r in recordings}
-    names = {(r.label, r.name.casefold()): r for r in asked.values()}
+    names = {r.name.casefold(): r for r in asked.values()}
     kept = 0
     for source in journal:
         entry = journal[source]
@@ -26,10 +27,11 @@ def reconcile(out: Path, journal: Journal, recordings: Iterable[Recording], prun
                 raise ValueError(_clash(out, old, asked[source]))
             continue
         rows = entry["rows"]
-        clash = names.get((rows[0]["label"], rows[0]["recording"].casefold())) if rows else None
-        if clash and not prune and old.is_file():
-            raise ValueError(_clash(out, old, clash))
-        if prune or clash or (not rows and not old.is_file()):
+        same_name = names.get(rows[0]["recording"].casefold()) if rows else None
+        gone = not old.is_file()
+        if same_name and same_name.label == rows[0]["label"] and not gone and not prune:
+            raise ValueError(_clash(out, old, same_name))
+        if prune or (gone and (same_name or not rows)):
             remove_pictures(out, (row["path"] for row in rows))
             journal.drop(source)
         else:

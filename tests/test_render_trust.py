@@ -72,7 +72,7 @@ def test_recordings_that_went_away_stay_until_pruned(tmp_path):
     (audio / "a" / "a01.wav").unlink()
     shutil.rmtree(audio / "b")
     done = cli(audio, "--out", out, *FLAGS, "--jobs", 1)
-    assert "2 recordings of earlier runs are not among these" in done.stdout
+    assert "recordings of earlier runs that are not among these: 2" in done.stdout
     assert len(table.read_csv(out / "clips.csv")) == 9 and faults(out) == []
     done = cli(audio, "--out", out, *FLAGS, "--jobs", 1, "--prune")
     assert done.returncode == 0 and "earlier" not in done.stdout
@@ -80,14 +80,15 @@ def test_recordings_that_went_away_stay_until_pruned(tmp_path):
     assert faults(out) == [] and not (out / "b").exists()
 
 
-def test_a_recording_moved_to_another_folder_of_its_class_leaves_one_set_of_pictures(tmp_path):
-    audio, out = collection(tmp_path / "audio", {"a": 1}), tmp_path / "out"
+@pytest.mark.parametrize("moved", ["a/disc1/a00.wav", "b/a00.wav"])
+def test_a_moved_recording_leaves_one_set_of_pictures_under_its_new_label(tmp_path, moved):
+    audio, out = collection(tmp_path / "audio", {"a": 2}), tmp_path / "out"
     render(audio, out)
-    (audio / "a" / "disc1").mkdir()
-    (audio / "a" / "a00.wav").rename(audio / "a" / "disc1" / "a00.wav")
+    (audio / moved).parent.mkdir()
+    (audio / "a" / "a00.wav").rename(audio / moved)
     assert render(audio, out).kept == 0
     rows = table.read_csv(out / "clips.csv")
-    assert {row["source"] for row in rows} == {"a/disc1/a00.wav"} and faults(out) == []
+    assert {row["source"] for row in rows} == {"a/a01.wav", moved} and faults(out) == []
 
 
 @pytest.mark.parametrize("second", ["a/a00.wav", "a/disc1/a00.wav"])
