@@ -45,6 +45,9 @@ class RunSettings:
     )
     dry_run: bool = option(False, "say what would be made, and make nothing")
     check: str = option("", "verify this finished folder against its tables, and make nothing")
+    features: str = option(
+        "", "write a CSV of 57 features of each recording to this file, and make no pictures"
+    )
     preview: str = option("", "draw this recording with axes to look at, and make nothing else")
 
 
@@ -91,6 +94,8 @@ def _render(
     recordings = choose(found, choice, placing.balance, placing.seed)
     if todo.dry_run:
         return _dry_run(recordings, settings, placing)
+    if todo.features:
+        return _features(recordings, todo, settings)
     summary = render_folder(
         recordings, Path(todo.out), settings, placing, todo.jobs, todo.cluster, _with_progress,
         todo.prune,
@@ -112,6 +117,18 @@ def _render(
     if summary.failures:
         print(f"{len(summary.failures)} recordings in {Path(todo.out, 'failures.csv')}")
     return SOME_LEFT_OUT if summary.failures else DONE
+
+
+def _features(recordings: "list[Recording]", todo: RunSettings, settings: RenderSettings) -> int:
+    from render.features import COLUMNS, write_features
+
+    file = Path(todo.features)
+    failures = write_features(recordings, file, settings, todo.jobs, todo.cluster, _with_progress)
+    n = len(recordings) - len(failures)
+    print(f"{file}: {n} recordings, {len(COLUMNS)} features")
+    for name, reason in failures:
+        print(f"left out: {name}: {reason}")
+    return SOME_LEFT_OUT if failures else DONE
 
 
 def find(root: Path, source: SourceSettings) -> "list[Recording]":

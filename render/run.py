@@ -72,17 +72,23 @@ def render_folder(
     return Summary(len(recordings), made, unchanged, kept, sorted(failures), by_class)
 
 
-def results(work: Iterable[Job], total: int, jobs: int, cluster: str) -> Iterator[dict[str, Any]]:
-    """The journal entries of all `total` jobs as they finish, in any order."""
+def results(
+    work: Iterable[Any],
+    total: int,
+    jobs: int,
+    cluster: str,
+    do: Callable[[Any], dict[str, Any]] = render_recording,
+) -> Iterator[dict[str, Any]]:
+    """What `do` makes of all `total` jobs, as they finish, in any order: the journal entries."""
     if not cluster and (jobs == 1 or total < 2):
-        yield from map(render_recording, work)
+        yield from map(do, work)
         return
     from joblib import Parallel, delayed
 
     with _backend(jobs, cluster):
         parallel = Parallel(return_as="generator_unordered", pre_dispatch="4*n_jobs")
         try:
-            yield from parallel(delayed(render_recording)(job) for job in work)
+            yield from parallel(delayed(do)(job) for job in work)
         except BrokenProcessPool:
             raise ValueError(
                 "a worker process was killed, perhaps for want of memory. Nothing is lost: run "
