@@ -1,5 +1,7 @@
 """Fixtures that several test files share."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from tests.helpers import SHORT, TINY, Run, run_script, write_stripes
+from tests import sounds
+from tests.helpers import ROOT, SHORT, TINY, Run, run_script, write_stripes
 
 # The same examples in every run, and no time limit for one of them: CI machines are shared.
 settings.register_profile("spectrofold", deadline=None, derandomize=True)
@@ -47,3 +50,30 @@ def trained(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     done = run_script("main.py", "--data", stripes, "--out", out, *TINY, *SHORT)
     assert done.returncode == 0, done.stderr
     return Run(out / "latest", done.stdout)
+
+
+@pytest.fixture(scope="session")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of `python -m render`, then `python main.py`, on `sounds.write_collection`.
+
+    Beside its parent lie audio/ and spectrograms/.
+    """
+    root = tmp_path_factory.mktemp("heard")
+    audio = sounds.write_collection(root / "audio")
+    pictures, alike = root / "spectrograms", ("--duplicates", "ignore")  # notes are few
+    command = [sys.executable, "-m", "render", audio, "--out", pictures, "--jobs", "1"]
+    subprocess.run([*command, *sounds.RENDER], cwd=ROOT, check=True, capture_output=True)
+    done = run_script(
+        "main.py",
+        "--data",
+        pictures,
+        "--out",
+        root / "runs",
+        *alike,
+        *TINY,
+        *SHORT,
+        "--epochs",
+        "5",
+    )
+    assert done.returncode == 0, done.stderr
+    return (root / "runs/latest").resolve()

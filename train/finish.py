@@ -8,6 +8,7 @@ import numpy as np
 
 from train import model_file
 from train.card import write_card
+from train.distance import reference_of
 from train.familiar import describe_batches
 from train.folds import Trainer
 from train.loop import Progress
@@ -41,18 +42,19 @@ def finish(
     run = trainer.run
     outcome = conclude(trainer, finished, folds, test, examples)
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
+    tested = _tested(trainer, outcome, examples, facts["image"]["canvas"])
     saved = model_file.save(
         run / "model.pth", outcome.weights,
         backbone=facts["backbone"], pooling=trainer.model.pooling, classes=examples.classes,
         image=facts["image"], render=facts["render"], temperature=outcome.temperature,
         config=facts["config"], metrics=metrics, familiar=_familiar(trainer, folds, examples),
+        reference=_reference(tested, examples.groups[test], facts["audit"]),
     )  # fmt: skip
     write_json(run / "metrics.json", metrics)
     write_predictions(run / "predictions.csv", outcome, examples)
     write_history(run / "history.csv", finished)
     page = facts | {"metrics": metrics, "summary": summary_lines(metrics)}
     page |= {"seconds": metrics["seconds"], "distance": []}
-    tested = _tested(trainer, outcome, examples, facts["image"]["canvas"])
     write_report(run, page, finished[: len(folds)], tested)
     write_card(run, page)
     write_onnx(run / "model.onnx", trainer.model, saved)
@@ -66,6 +68,14 @@ def _familiar(
     """What the pictures of all folds look like; the test part stays unseen."""
     development = np.unique(np.concatenate([part for fold in folds for part in fold]))
     return describe_batches(trainer.batches(development), examples.groups[development])
+
+
+def _reference(
+    tested: Tested, groups: np.ndarray, audit: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """What later pictures are compared with: the tested ones, by the model that is shipped."""
+    reference = reference_of(tested.embeddings, groups[tested.embedded])
+    return reference and reference | {"colour_map": (audit or {}).get("colour_map")}
 
 
 def _tested(

@@ -8,6 +8,7 @@ import torch
 
 from train.classifier import Classifier, create_backbone
 from train.files import write_torch
+from train.tables import build
 
 FORMAT = 2  # 2: embeddings of several stages
 KEYS = {"format", "backbone", "pooling", "weights", "classes", "image", "render", "temperature",
@@ -27,18 +28,20 @@ def save(
     config: dict[str, Any],
     metrics: dict[str, Any],
     familiar: dict[str, Any] | None = None,
+    reference: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the model file, whole or not at all, and return its facts.
 
     image: width, height, canvas, mean, std; render: the settings that turned audio into the
-    pictures, or None; familiar: what tells pictures of another kind (train.familiar), or None.
+    pictures, or None; familiar: what tells pictures of another kind (train.familiar), or None;
+    reference: what distances are measured against (train.distance), or None.
     Everything but the weights is plain str, number, list or dict.
     """
     facts = {
         "format": FORMAT, "backbone": backbone, "pooling": pooling, "weights": weights,
         "classes": list(classes),
         "image": image, "render": render, "temperature": temperature, "config": config,
-        "metrics": metrics, "familiar": familiar, "revision": revision(),
+        "metrics": metrics, "familiar": familiar, "reference": reference, "revision": revision(),
     }  # fmt: skip
     write_torch(file, facts)
     return facts
@@ -52,6 +55,10 @@ def load(file: str | Path, device: str = "cpu") -> tuple[Classifier, dict[str, A
     facts = read(Path(file))
     spec = facts["image"]
     try:
+        if "columns" in spec:
+            table_model = build(facts["backbone"], len(spec["columns"]), len(facts["classes"]))
+            table_model.load_state_dict(facts.pop("weights"))
+            return table_model.eval().to(device), facts
         backbone = create_backbone(facts["backbone"], (spec["width"], spec["height"]))
         weights = facts.pop("weights")
         model = Classifier(

@@ -1,0 +1,1 @@
+"""A model file at work: pictures and recordings in, answers out. python -m app shows the page."""
