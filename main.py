@@ -48,6 +48,8 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     from train.weights import RANDOM, backbone_with_weights
 
     root = Path(data_config.data or default_root())
+    if root.suffix.lower() == ".csv" or root.is_file():
+        return train_table(root, data_config, config, resumed, started)
     examples = scan(root, data_config.group)
     fabric = make_fabric(config.accelerator, config.precision)
     size = parse_size(data_config.image_size) if data_config.image_size else None
@@ -100,6 +102,58 @@ def train_folds(
     print(*summary, f"report: {folder / 'report.html'}", sep="\n")
     print(f"predict: python predict.py {folder / 'model.pth'} PICTURE")
     return SOME_LEFT_OUT if ready.failures else DONE
+
+
+def train_table(
+    root: Path, data_config: DataConfig, config: TrainConfig, resumed: Path | None, started: float
+) -> int:
+    """Train a classifier of the rows of a CSV, as `train` does of pictures; an exit code."""
+    from data.prepare_table import prepare_table
+    from data.summary import table as class_table
+    from data.table import read_table
+    from train.device import describe, make_fabric
+    from train.finish_table import finish_table
+    from train.folds import Trainer, cross_validate
+    from train.logs import EpochLog
+    from train.tables import NETWORK, build, fit_baselines
+
+    name = config.model or NETWORK
+    table = read_table(root, data_config.label, data_config.group)
+    n_columns, n_classes = len(table.columns), len(table.examples.classes)
+    model = build(name, n_columns, n_classes, dropout=config.dropout)
+    fabric = make_fabric(config.accelerator, "32-true")
+    first_line = f"{name} of {n_columns} columns, {describe(fabric)}"
+    print(first_line, flush=True)
+    split_file = resumed / "split.csv" if resumed else data_config.split
+    ready = prepare_table(table, data_config, split_file=split_file, seed=config.seed)
+    print(class_table(ready.rows), *(f"note: {n}" for n in ready.notes), sep="\n", flush=True)
+    if not resumed:
+        data_config = dataclasses.replace(data_config, data=str(root.resolve()))
+        resumed = start_run(new_run(Path(config.out), name), data_config, config, ready)
+    config = dataclasses.replace(config, head_epochs=0)
+    log = EpochLog(resumed, len(ready.folds), wandb=config.wandb, options=vars(config))
+    trainer = Trainer(fabric, model, ready.pictures, config, resumed, log)
+    try:
+        if name == NETWORK:
+            finished = cross_validate(trainer, ready.folds)
+        else:
+            finished = fit_baselines(
+                name, table.values, table.examples.labels, ready.folds,
+                refit=config.final == "refit", seed=config.seed,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; go on with: python main.py --resume {resumed}", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        log.close()
+    facts = facts_of(resumed, root, started) | {
+        "backbone": name, "image": ready.spec, "first_line": first_line, "notes": ready.notes,
+        "counts": ready.rows, "audit": None,
+    }  # fmt: skip
+    summary = finish_table(trainer, finished, ready.folds, ready.test, ready.examples, facts)
+    print(*summary, f"report: {resumed / 'report.html'}", sep="\n")
+    print(f"predict: python predict.py {resumed / 'model.pth'} TABLE.csv")
+    return DONE
 
 
 def leak_check(ready: Any, fabric: Any, backbone: Any, config: TrainConfig, n_folds: int) -> int:

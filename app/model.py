@@ -33,7 +33,7 @@ class Model:
         self.classes: list[str] = facts["classes"]
         self.network = network
         self._whole, self._logits_of = whole, logits_of
-        self._canvas: tuple[int, int] = tuple(facts["image"]["canvas"])
+        self._canvas: tuple[int, int] = tuple(facts["image"].get("canvas", (0, 0)))
 
     def __call__(self, path: str | Path, hop_seconds: float | None = None) -> Prediction:
         """The answer for a picture or a recording; ValueError if it is neither or damaged.
@@ -90,6 +90,15 @@ def _load_torch(file: Path) -> Model:
         picture = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
         return whole(picture, facts["image"]).permute(1, 2, 0).numpy()
 
+    if "columns" in facts["image"]:
+        from app.table import TableModel
+
+        @torch.inference_mode()
+        def logits_of_rows(rows: np.ndarray) -> np.ndarray:
+            return network(torch.from_numpy(rows).to(device)).cpu().numpy()
+
+        return TableModel(facts, at_size, logits_of_rows, network)
+
     @torch.inference_mode()
     def logits_of(pictures: np.ndarray) -> np.ndarray:
         images = torch.from_numpy(pictures).permute(0, 3, 1, 2)  # channels last, as it lies
@@ -112,6 +121,16 @@ def _load_onnx(file: Path) -> Model:
 
     def at_size(pixels: np.ndarray) -> np.ndarray:
         return whole_picture(pixels, facts["image"])
+
+    if "columns" in facts["image"]:
+        from app.table import TableModel
+
+        def logits_of_rows(rows: np.ndarray) -> np.ndarray:
+            *_, last = session.run(None, {session.get_inputs()[0].name: rows})
+            # of two outputs, scikit-learn's programs give the probabilities last
+            return last if len(session.get_outputs()) == 1 else np.log(np.clip(last, 1e-6, 1))
+
+        return TableModel(facts, at_size, logits_of_rows)
 
     def logits_of(pictures: np.ndarray) -> np.ndarray:
         return session.run(None, {"images": pictures.transpose(0, 3, 1, 2)})[0]

@@ -13,6 +13,7 @@ from PIL import Image
 from app import answer
 from app.answer import Prediction
 from app.model import Model
+from app.table import TableModel
 from data.image import EXTENSIONS, read_picture
 
 # What counts as a picture by its first bytes: no format whose reader starts another program.
@@ -70,7 +71,11 @@ def predict(
 
     A recording is cut into clips that start every hop_seconds (default half a clip) and cover it
     whole; no more than two batches of clips are in memory. on_clip sees every clip.
+    For a model of tables, the answer for each row.
     """
+    if isinstance(model, TableModel):
+        yield from model.answers(files, left_out)
+        return
     with (
         ThreadPoolExecutor() as readers,
         closing(_clips_of_all(model, files, batch_size, hop_seconds, readers)) as clips,

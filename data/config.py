@@ -12,8 +12,11 @@ class DataConfig:
     """Pictures and splits"""
 
     data: str | None = option(
-        None, "image folder, <class>/<picture>; default spectrograms/, else subsampled_data/"
+        None,
+        "image folder, <class>/<picture>; default spectrograms/, else subsampled_data/; or a "
+        "CSV of features, with --model fcnn, logistic, gradient_boosting, svm or random_forest",
     )
+    label: str = option("label", "column of a CSV that is the class")
     split: str | None = option(None, "CSV (path,label,split) to use instead of a new split")
     group: str = option(
         "group", "column of clips.csv that must not be on two sides; none: each picture alone"

@@ -32,7 +32,7 @@ class Prepared:
     """
 
     examples: Examples
-    pictures: Pictures
+    pictures: Any  # Pictures, or the Rows of a table
     spec: ImageSpec
     parts: list[np.ndarray]
     folds: list[tuple[np.ndarray, np.ndarray]]
@@ -78,9 +78,9 @@ def prepare(
     if split_file:  # checked against the groups as they are named: the file may part duplicates
         parts = read_splits(split_file, named, unreadable=readable.failures)
     else:
-        parts = _new_splits(examples, config, seed)
+        parts = new_splits(examples, config, seed)
     part = parts[0]
-    folds, test = _positions(parts, examples.augmented)
+    folds, test = positions_of(parts, examples.augmented)
     n_folds = 1 if config.leave_one_group_out else len(folds) // len(parts)
     notes = found.findings() + oddities(named, part, n_folds=n_folds)
     notes += _notes_on_split(found.duplicates, part, split_file)
@@ -107,7 +107,8 @@ def _read(examples: Examples, size: Size, gib: float) -> _Readable:
     return _Readable(examples, decoded, canvas, reasons)
 
 
-def _new_splits(examples: Examples, config: DataConfig, seed: int) -> list[np.ndarray]:
+def new_splits(examples: Examples, config: DataConfig, seed: int) -> list[np.ndarray]:
+    """The part of each example, of every repeat, as config asks for."""
     labels, groups = examples.labels, examples.groups
     n_folds = 0 if config.leave_one_group_out else config.folds
     first = make_split(
@@ -120,9 +121,10 @@ def _new_splits(examples: Examples, config: DataConfig, seed: int) -> list[np.nd
     ]
 
 
-def _positions(
+def positions_of(
     parts: list[np.ndarray], augmented: np.ndarray
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """(training, validation) positions of every fold, and the test's; ValueError for no example."""
     folds = [fold for part in parts for fold in folds_of(part, augmented)]
     test = positions_for_test(parts[0], augmented)
     if not len(test) or any(not len(side) for fold in folds for side in fold):

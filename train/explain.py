@@ -61,9 +61,9 @@ def look(file: Path, inputs: list[str]) -> "tuple[Subject, list[str]]":
     import numpy as np
     import torch
 
+    from app.inputs import expand
     from data.image import read_picture
     from data.transforms import whole
-    from predict import expand
     from train import model_file
     from train.explanations import Subject
     from train.inference import logits_of

@@ -50,7 +50,12 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
     classes = tuple(facts["classes"])
     part, groups, tested = _predictions(files[0], classes)
     metrics = json.loads(files[1].read_text(encoding="utf-8"))
-    image = facts["image"]
+    spec = facts["image"]
+    if "columns" in spec:
+        batch = torch.zeros(BATCH, len(spec["columns"]))
+    else:
+        batch = torch.randint(0, 256, (BATCH, 3, spec["height"], spec["width"]), dtype=torch.uint8)
+        batch = batch.contiguous(memory_format=torch.channels_last)
     return FinishedRun(
         name=folder.name, backbone=facts["backbone"], classes=classes, part=part, groups=groups,
         paths=np.array([path for path, _, _ in tested]),
@@ -60,7 +65,7 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
         parameters=sum(p.numel() for p in model.parameters()),
         megabytes=files[2].stat().st_size / 1e6,
         seconds=metrics["seconds"],
-        images_per_second=_speed(model, image["width"], image["height"]) if measure else None,
+        images_per_second=_speed(model, batch) if measure else None,
     )  # fmt: skip
 
 
@@ -86,15 +91,13 @@ def _predictions(
 
 
 @torch.inference_mode()
-def _speed(model: torch.nn.Module, width: int, height: int) -> float:
-    """Pictures per second in batches of 32 of random pixels, the best of some batches in 1 s."""
-    images = torch.randint(0, 256, (BATCH, 3, height, width), dtype=torch.uint8)
-    images = images.contiguous(memory_format=torch.channels_last)
-    model(images)
+def _speed(model: torch.nn.Module, batch: torch.Tensor) -> float:
+    """Examples per second in batches like this one, the best of what 1 s allows."""
+    model(batch)
     took: list[float] = []
     end = time.perf_counter() + 1
     while not took or time.perf_counter() < end:
         start = time.perf_counter()
-        model(images)
+        model(batch)
         took.append(time.perf_counter() - start)
-    return BATCH / min(took)
+    return len(batch) / min(took)
