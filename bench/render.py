@@ -109,7 +109,7 @@ def stages(audio: Path) -> None:
         if number == 1:
             taken.clear()  # the first was for imports and filters
         fingerprint(path)
-        lap("hash of the file")
+        lap("checksum of the file")
         clips = [
             y for _, _, y in windows(decode_stream(path, s.sr), s.clip_samples, s.clip_samples)
         ]

@@ -22,6 +22,7 @@ from render.stream import cut, fill, windows
 from render.table import write_whole
 
 SILENT = 1e-3  # peak below which a clip counts as silent (-60 dB of full scale)
+FULL = 0.999  # full scale, less what codecs round
 CLIPPED = 0.001  # part of the samples at full scale from which on a clip counts as clipped
 SLACK = 0.1  # seconds by which a clip may be shorter than its length and still count as whole
 EARLY_END = 0.5  # seconds by which a recording may be shorter than its header says
@@ -134,6 +135,7 @@ def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[dict[str,
     """A clip's row of the table and its PNG file."""
     settings, r = job.settings, job.recording
     magnitude = np.abs(y)
+    peak = float(magnitude.max())
     short = len(y) < piece.length - round(SLACK * settings.sr)
     end = (piece.start + len(y)) / settings.sr
     suffix = f"__{piece.augmentation}" if piece.kind else ""
@@ -147,8 +149,8 @@ def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[dict[str,
         "group": r.group,
         "augmentation": piece.augmentation,
         "source": r.source,
-        "silent": "yes" if float(magnitude.max()) < SILENT else "",
-        "clipped": "yes" if float((magnitude >= 0.999).mean()) > CLIPPED else "",
+        "silent": "yes" if peak < SILENT else "",
+        "clipped": "yes" if peak >= FULL and (magnitude >= FULL).mean() > CLIPPED else "",
         "filled": {"repeat": "repeated"}.get(settings.short, "padded") if short else "",
     }
     if r.split:
