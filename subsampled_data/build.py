@@ -6,7 +6,7 @@ Reads tracks.csv; fetches its packages with `apt-get download` (Debian 12 with `
 680 MB; with --packages, what lies in FOLDER is not fetched again), unpacks them in a temporary
 folder, brings every track to one level and one bandwidth, renders 3 clips of 10 s of each, and
 writes the pictures, clips.csv, render.json and SOURCES.md. No sound is kept. The same packages and
-the same versions of the decoders give the same bytes. Needs ffmpeg with libopenmpt.
+the same versions of the decoders give the same pixels. Needs ffmpeg with libopenmpt.
 """
 
 import argparse
