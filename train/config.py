@@ -23,9 +23,10 @@ class TrainConfig:
     )
     finetune: str = option("all", "then train: all layers, last:N stages, or none")
     epochs: int = option(10, "most epochs of fine-tuning")
-    learning_rate: float = option(0.003, "SGD learning rate of fine-tuning")
+    optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = option("sgd", "of fine-tuning")
+    learning_rate: float = option(0.003, "learning rate of fine-tuning")
     momentum: float = option(0.9, "SGD momentum")
-    weight_decay: float = option(1e-4, "SGD weight decay")
+    weight_decay: float = option(1e-4, "weight decay")
     batch_size: int = option(32, "pictures in a batch")
     class_weights: bool = option(False, "weigh each class by the inverse of its size in the loss")
     plateau_patience: int = option(

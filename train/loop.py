@@ -131,11 +131,15 @@ def fit(
 
 
 def _stepping(model: nn.Module, phase: Phase, config: TrainConfig) -> tuple[Any, Any]:
-    """SGD over what is not frozen, and its scheduler."""
+    """The optimizer of what is not frozen, and its scheduler; the head alone is always SGD's."""
     trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(
-        trainable, phase.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
-    )
+    rates: dict[str, Any] = {"lr": phase.learning_rate, "weight_decay": config.weight_decay}
+    optimizer: torch.optim.Optimizer
+    if phase.name == "head" or config.optimizer == "sgd":
+        optimizer = torch.optim.SGD(trainable, momentum=config.momentum, **rates)
+    else:
+        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        optimizer = (kinds | {"adagrad": torch.optim.Adagrad})[config.optimizer](trainable, **rates)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=config.plateau_factor, patience=config.plateau_patience
     )
