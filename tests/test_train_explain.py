@@ -23,6 +23,8 @@ from train.explain import scale_of
 from train.explained import Scale, draw
 from train.gradcam import grad_cam
 from train.projection import project
+from train.shap_summary import draw_summary, shap_values
+from train.tables import Baseline, fit_baselines
 
 # A fixed reference: with the loudest point as reference, the noise's brightness tells the class.
 SETTINGS = RenderSettings(clip_seconds=1.0, ref="100")
@@ -183,3 +185,33 @@ def test_attention_is_drawn_over_time() -> None:
     bars = axes[-1].collections[0].get_paths()[0].vertices
     assert bars[:, 1].max() == pytest.approx(2.4)
     assert axes[-1].get_xlim() == (0, 2) and axes[-1].get_xlabel() == "seconds"
+
+
+def test_shap_names_the_column_that_the_class_hangs_on_and_adds_up() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(120, 4)).astype(np.float32)
+    labels = (values[:, 2] > 0).astype(np.int64)
+    (fold,) = fit_baselines(
+        "logistic", values, labels, [(np.arange(80), np.arange(80, 120))], refit=False, seed=0
+    )
+    model = Baseline()
+    model.load_state_dict(fold.best_weights)
+    found = shap_values(model, 1.0, values)
+    weight = np.abs(found).mean(axis=(0, 2))
+    assert weight[2] > 5 * np.delete(weight, 2).max()
+    # what the columns add for one row is its probability less the mean over the background
+    order = np.random.default_rng(0).permutation(120)
+    answers = np.exp(model(torch.from_numpy(values[order])).numpy())
+    expected = answers - answers[:50].mean(axis=0)
+    np.testing.assert_allclose(found.sum(axis=1), expected, atol=1e-4)
+
+
+def test_the_columns_of_a_table_model_are_drawn_the_heaviest_on_top() -> None:
+    found = np.zeros((5, 3, 2))
+    found[:, 1], found[:, 2] = 0.3, -0.1
+    axes = draw_summary(found, ["energy", "tempo", "mode"], ["no", "yes"]).axes[0]
+    names = dict(
+        zip(axes.get_yticks(), (t.get_text() for t in axes.get_yticklabels()), strict=True)
+    )
+    assert [names[place] for place in sorted(names, reverse=True)] == ["tempo", "mode", "energy"]
+    assert max(bar.get_x() + bar.get_width() for bar in axes.patches) == pytest.approx(0.6)

@@ -2,6 +2,7 @@
 
 python -m train.explain runs/latest/model.pth song.png          Grad-CAM and attention of a picture
 python -m train.explain runs/latest/model.pth spectrograms/     a map of all pictures of a folder
+python -m train.explain runs/latest/model.pth features.csv      the columns that a table model uses
 """
 
 # Like main.py, this command joins the folders data, render and train; no file there imports it.
@@ -40,9 +41,14 @@ def main() -> int:
     parser.add_argument("inputs", nargs="+", help="pictures, folders of pictures, or patterns")
     args = parser.parse_args()
     config = config_from(args, ExplainConfig)
+    from train import model_file
     from train.explanations import write_map, write_pictures
 
-    subject, left_out = look(Path(args.model), args.inputs)
+    model, facts = model_file.load(args.model)
+    if "columns" in facts["image"]:
+        print(write_columns(model, facts, args.inputs, Path(config.out)))
+        return DONE
+    subject, left_out = look(model, facts, args.inputs)
     for reason in left_out:
         print(f"error: {reason}", file=sys.stderr)
     if not subject.paths:
@@ -56,7 +62,7 @@ def main() -> int:
     return SOME_LEFT_OUT if left_out else DONE
 
 
-def look(file: Path, inputs: list[str]) -> "tuple[Subject, list[str]]":
+def look(model: Any, facts: dict[str, Any], inputs: list[str]) -> "tuple[Subject, list[str]]":
     """(the model's view of the pictures that can be read, why others cannot)."""
     import numpy as np
     import torch
@@ -64,12 +70,10 @@ def look(file: Path, inputs: list[str]) -> "tuple[Subject, list[str]]":
     from app.inputs import expand
     from data.image import read_picture
     from data.transforms import whole
-    from train import model_file
     from train.explanations import Subject
     from train.inference import logits_of
     from train.metrics import probabilities_of
 
-    model, facts = model_file.load(file)
     paths, pixels, left_out = [], [], []
     for path in expand(inputs):
         try:
@@ -86,6 +90,22 @@ def look(file: Path, inputs: list[str]) -> "tuple[Subject, list[str]]":
         logits = logits_of(model, [(part, part) for part in images.split(32)], device)
         probabilities = probabilities_of(logits, facts["temperature"])
     return Subject(model, facts, paths, pixels, images, probabilities), left_out
+
+
+def write_columns(model: Any, facts: dict[str, Any], inputs: list[str], out: Path) -> Path:
+    """Draw which columns of a table the answers hang on; the file."""
+    from data.cells import read_rows
+    from train.figures import save_figure
+    from train.shap_summary import draw_summary, shap_values
+
+    if len(inputs) != 1:
+        raise ValueError(f"a model of tables explains one CSV; {len(inputs)} inputs are given")
+    columns = facts["image"]["columns"]
+    _, values = read_rows(Path(inputs[0]), columns)
+    file = out / "shap.png"
+    found = shap_values(model, facts["temperature"], values)
+    save_figure(draw_summary(found, columns, facts["classes"]), file)
+    return file
 
 
 def scale_of(render: dict[str, Any] | None) -> "Scale":
