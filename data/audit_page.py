@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def thumbnail(file: Path) -> str:
 
 
 def as_facts(found: "Audit", notes: list[str]) -> dict[str, Any]:
-    """The audit as plain data: notes, cues, duplicates and suspects with thumbnails."""
+    """The audit as plain data: notes, colour map, cues, duplicates and suspects with thumbnails."""
     examples = found.examples
 
     def shown(path: str) -> dict[str, str]:
@@ -38,6 +39,7 @@ def as_facts(found: "Audit", notes: list[str]) -> dict[str, Any]:
     pairs = across + [pair for pair in found.duplicates if pair not in across]
     return {
         "notes": notes,
+        "colour_map": Counter(look.colour_map for look in found.looks).most_common(1)[0][0],
         "n_pictures": len(examples),
         "n_exact": sum(pair.exact for pair in pairs),
         "n_near": sum(not pair.exact for pair in pairs),

@@ -11,6 +11,7 @@ from train.card import write_card
 from train.distance import reference_of
 from train.familiar import describe_batches
 from train.folds import Trainer
+from train.inference import apply
 from train.loop import Progress
 from train.onnx_file import write_onnx
 from train.outcome import (
@@ -24,6 +25,8 @@ from train.outcome import (
 )
 from train.report import write_report
 from train.shown import Tested, look_at
+
+MOST_COMPARED = 400
 
 
 def finish(
@@ -42,13 +45,14 @@ def finish(
     run = trainer.run
     outcome = conclude(trainer, finished, folds, test, examples)
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
+    everyone = np.unique(np.concatenate([at for _, at, _ in outcome.held_out]))
     tested = _tested(trainer, outcome, examples, facts["image"]["canvas"])
     saved = model_file.save(
         run / "model.pth", outcome.weights,
         backbone=facts["backbone"], pooling=trainer.model.pooling, classes=examples.classes,
         image=facts["image"], render=facts["render"], temperature=outcome.temperature,
         config=facts["config"], metrics=metrics, familiar=_familiar(trainer, folds, examples),
-        reference=_reference(tested, examples.groups[test], facts["audit"]),
+        reference=_reference(trainer, everyone, examples.groups, facts["audit"]),
     )  # fmt: skip
     write_json(run / "metrics.json", metrics)
     write_predictions(run / "predictions.csv", outcome, examples)
@@ -71,10 +75,12 @@ def _familiar(
 
 
 def _reference(
-    tested: Tested, groups: np.ndarray, audit: dict[str, Any] | None
+    trainer: Trainer, part: np.ndarray, groups: np.ndarray, audit: dict[str, Any] | None
 ) -> dict[str, Any] | None:
-    """What later pictures are compared with: the tested ones, by the model that is shipped."""
-    reference = reference_of(tested.embeddings, groups[tested.embedded])
+    """What later pictures are compared with: some of all parts, by the model that is shipped."""
+    some = np.sort(np.random.default_rng(0).permutation(part)[:MOST_COMPARED])
+    embeddings = apply(trainer.model.eval().features, trainer.batches(some), trainer.fabric.device)
+    reference = reference_of(embeddings, groups[some])
     return reference and reference | {"colour_map": (audit or {}).get("colour_map")}
 
 

@@ -11,12 +11,15 @@ def answer(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def to_trust(metrics: dict[str, Any], config: dict[str, Any], n_duplicates: int) -> list[str]:
     """Sentences on what was done so that the answer is an honest one."""
-    lines = [
-        "The test part was looked at once, by the model in model.pth, after everything was chosen."
-    ]
+    lines = ["The model was finished before it met these pictures."]
+    if not config.get("evaluated"):
+        lines = [
+            "The test part was looked at once, by the model in model.pth, after everything was "
+            "chosen."
+        ]
     if config.get("split"):
         lines.append(f"Who is tested was decided by {config['split']}, not by us.")
-    if config.get("group") != "none":
+    if config.get("group") != "none" and not config.get("evaluated"):
         lines.append(
             "No group (a recording, or an artist where known) is on two sides: see split.csv."
         )
@@ -39,6 +42,12 @@ def to_doubt(metrics: dict[str, Any], config: dict[str, Any]) -> list[str]:
         lines.append(
             "--group none: clips of one recording may be on both sides, so this accuracy says "
             "little about new recordings. It is for comparing with papers that split this way."
+        )
+    if config.get("evaluated"):
+        lines.append(
+            "The model was trained on this very folder: this is not an accuracy on new pictures."
+            if config["evaluated"] == "trained on it"
+            else "Whether the model was trained on some of these recordings cannot be seen here."
         )
     if low <= main["majority_baseline"]:
         lines.append(
