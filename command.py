@@ -15,6 +15,9 @@ from typing import Any, NoReturn, TypeVar
 
 from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter, Namespace
 
+# Read by onnxruntime when it is imported: it would report its use to its makers.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 DONE, BAD_INPUT, WRONG_USAGE, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 
 Config = TypeVar("Config")

@@ -19,8 +19,8 @@ class Strips:
     def __init__(self) -> None:
         self._strips: list[tuple[float, float, np.ndarray]] = []
 
-    def add(self, clip: Clip) -> None:
-        """Keep a clip, or, of a picture, the picture."""
+    def add(self, clip: Clip, _: np.ndarray) -> None:
+        """Keep a clip; its probabilities do not matter here."""
         small = Image.fromarray(clip.pixels).resize(STRIP, Image.Resampling.BOX)
         self._strips.append((*(clip.span or (0.0, 1.0)), np.asarray(small)))
 
@@ -45,7 +45,7 @@ def figure(prediction: Prediction, strips: Strips) -> Figure:
     timeline = prediction.timeline
     if not timeline:
         raise ValueError(f"{prediction.path}: a picture has no timeline to plot; give a recording")
-    drawn = Figure(figsize=(10, 4.5), layout="constrained")
+    drawn = Figure(figsize=(8, 5), layout="constrained")
     above, below = drawn.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     end = timeline[-1].end_s
     above.imshow(strips.joined(), aspect="auto", extent=(0, end, 0, 1), interpolation="antialiased")
@@ -64,7 +64,7 @@ def figure(prediction: Prediction, strips: Strips) -> Figure:
             below.axvspan(moment.start_s, until, facecolor="white", alpha=0.6, hatch="///")
     below.set(xlim=(0, end), ylim=(0, 1), ylabel="probability", xlabel="time")
     below.xaxis.set_major_formatter(lambda seconds, _: clock(max(seconds, 0)))
-    below.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False)
+    drawn.legend(loc="outside lower center", ncols=4, frameon=False)
     return drawn
 
 

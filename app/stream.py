@@ -30,6 +30,9 @@ class Clip:
     unsure: str | None
 
 
+OnClip = Callable[[Clip, np.ndarray], None]
+
+
 @dataclass(frozen=True)
 class _End:
     """A file has no more clips. reason: why it is left out, if it is."""
@@ -65,13 +68,14 @@ def predict(
     left_out: list[str],
     batch_size: int = 32,
     hop_seconds: float | None = None,
-    on_clip: Callable[[Clip], None] | None = None,
+    on_clip: OnClip | None = None,
 ) -> Iterator[Prediction]:
     """The answer for each readable file, in order; why others are unreadable goes to `left_out`.
 
     A recording is cut into clips that start every hop_seconds (default half a clip) and cover it
-    whole; no more than two batches of clips are in memory. on_clip sees every clip.
-    For a model of tables, the answer for each row.
+    whole; no more than two batches of clips are in memory. on_clip sees every clip and its
+    probabilities (C,). For a model of
+    tables, the answer for each row.
     """
     if isinstance(model, TableModel):
         yield from model.answers(files, left_out)
@@ -91,7 +95,7 @@ def predict(
                 if isinstance(item, Clip):
                     kept.append(_Answered(item.span, item.unsure, next(rows)))
                     if on_clip:
-                        on_clip(item)
+                        on_clip(item, kept[-1].row)
                     continue
                 if item.reason is None:
                     yield _answer(model, item.path, kept)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -195,3 +196,14 @@ def test_wrong_usage_is_one_line(heard: Path, options: list[str], said: str) -> 
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_onnxruntime_keeps_no_record_of_its_use(heard: Path, high: Path, tmp_path: Path) -> None:
+    """It counts sessions in a file of the temporary folder when it reports to its makers."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    subprocess.run(
+        [sys.executable, ROOT / "predict.py", heard / "model.onnx", high],
+        env=os.environ | {"TMPDIR": str(scratch)}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert list(scratch.iterdir()) == []

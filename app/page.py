@@ -1,0 +1,184 @@
+"""The web page, made of Gradio's parts, and its HTTP API."""
+
+import functools
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.answer import Prediction
+from app.output import as_dict, clock
+from app.service import Service
+from train import trust
+
+DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
+HEADERS = ["file", "class", "probability", "agreement", "remark"]
+CSS = (
+    ".gradio-container {max-width: 1100px !important; margin: 0 auto} #answer h2 {margin: 0.2em 0}"
+)
+
+
+def build(service: Service, folder: Path) -> gr.Blocks:
+    """The page; the tables that it offers for download are written below `folder`."""
+    model = service.model
+    with gr.Blocks(title="Spectrofold", analytics_enabled=False) as page:
+        gr.Markdown(f"# Spectrofold\nTells {', '.join(_plain(c) for c in model.classes)}.")
+        with gr.Tab("One song or picture"):
+            _one(service)
+        with gr.Tab("Several files"):
+            _several(service, folder)
+        gr.Markdown(about(model.facts))
+        hidden = gr.File(visible=False)
+        gr.Button(visible=False).click(
+            in_words(lambda path: as_dict(service.answer(_given(path)), timeline=True)),
+            hidden, gr.JSON(visible=False), api_name="classify",
+            api_description="Classify a recording or a picture: class, probabilities, timeline.",
+        )  # fmt: skip
+    page.queue(max_size=100, default_concurrency_limit=2)
+    return page
+
+
+def _one(service: Service) -> None:
+    """The tab for one file: drop, record or pick; answer, picture, player and timeline."""
+    with gr.Row():
+        with gr.Column(min_width=300):
+            file = gr.File(label="A song or a picture", elem_id="file")
+            recorded = gr.Audio(sources=["microphone"], type="filepath", label="Or record")
+            if examples := demo_examples(service.model.classes):
+                gr.Examples(
+                    [[path] for path in examples.values()], [file],
+                    example_labels=list(examples), label="Or one of the demo's pictures",
+                    api_visibility="private",
+                )  # fmt: skip
+        with gr.Column(min_width=300):
+            said = gr.Markdown(elem_id="answer")
+            classes = gr.Label(label="Probabilities", show_heading=False, visible=False)
+            player = gr.Audio(
+                label="Listen", interactive=False, visible=False, elem_id="player",
+                buttons=["download"],
+            )  # fmt: skip
+    seen: dict[str, Any] = {"interactive": False, "visible": False, "show_label": False}
+    seen["buttons"] = ["download", "fullscreen"]  # and not Gradio's button that shares with others
+    picture = gr.Image(label="What the network saw", elem_id="picture", **seen)
+    ask = gr.Button("Where did it look?", visible=False, elem_id="explain")
+    heat = gr.Image(label="Grad-CAM", elem_id="heat", **seen)
+    with gr.Accordion("Clip by clip", open=False, visible=False) as clips:
+        timeline = gr.Dataframe(
+            headers=["from", "to", "class", "probability", "remark"], interactive=False, wrap=True
+        )
+    source = gr.State()
+    outputs = [said, classes, player, picture, ask, heat, clips, timeline, source]
+
+    def show(path: str | None) -> list[Any]:
+        if path is None:
+            return [""] + 6 * [gr.update(visible=False)] + [None, None]
+        prediction, drawn = service.show(path)
+        has_time = bool(prediction.timeline)
+        return [
+            headline(prediction),
+            gr.update(value=prediction.probabilities, visible=True),
+            gr.update(value=path if has_time else None, visible=has_time),
+            gr.update(value=drawn, visible=True),
+            gr.update(visible=service.model.network is not None),
+            gr.update(value=None, visible=False),
+            gr.update(visible=has_time),
+            timeline_rows(prediction),
+            path,
+        ]
+
+    def explain(path: str | None) -> Any:
+        return gr.update(value=service.explain(_given(path)), visible=True)
+
+    file.change(in_words(show), file, outputs, api_visibility="private")
+    recorded.stop_recording(in_words(show), recorded, outputs, api_visibility="private")
+    ask.click(in_words(explain), source, heat, api_visibility="private")
+
+
+def _several(service: Service, folder: Path) -> None:
+    """The tab for several files: a table, and the same with every probability to download."""
+    files = gr.File(label="Songs and pictures", file_count="multiple", elem_id="files")
+    table = gr.Dataframe(headers=HEADERS, interactive=False, wrap=True, elem_id="table")
+    download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
+
+    def fill(paths: list[str] | None) -> tuple[list[list[str]] | None, Any]:
+        if not paths:
+            return None, gr.update(visible=False)
+        file = Path(tempfile.mkdtemp(dir=folder)) / "answers.csv"
+        rows = service.table(paths, file)
+        return rows, gr.update(value=str(file), visible=True)
+
+    files.change(
+        in_words(fill), files, [table, download], api_name="classify_many",
+        api_description="Classify many files: rows of a table, and the same as a CSV file.",
+    )  # fmt: skip
+
+
+def in_words(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` whose ValueError the page shows as a message; another error is a bug of ours."""
+
+    @functools.wraps(function)
+    def shown(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    return shown
+
+
+def _given(path: str | None) -> str:
+    if path is None:
+        raise ValueError("no file is given; send a recording or a picture")
+    return path
+
+
+def headline(prediction: Prediction) -> str:
+    """The answer as Markdown: the class, or that it is unsure and why."""
+    share = f"{_plain(prediction.label)}, {prediction.probability:.0%}"
+    lines = [f"## {share}"]
+    if prediction.unsure:
+        lines = ["## Unsure", f"{prediction.unsure}. Nearest: {share}."]
+    if clips := prediction.timeline:
+        agreeing = round(prediction.agreement * len(clips))
+        lines.append(f"{agreeing} of {len(clips)} clips agree, {clock(clips[-1].end_s)} in all.")
+    return "\n\n".join(lines)
+
+
+def timeline_rows(prediction: Prediction) -> list[list[str]]:
+    """Rows (from, to, class, probability, remark) of the clips."""
+    return [
+        [clock(m.start_s), clock(m.end_s), m.label, f"{m.probability:.2f}", m.unsure or ""]
+        for m in prediction.timeline
+    ]
+
+
+def demo_examples(classes: list[str]) -> dict[str, str]:
+    """A picture of the demo for each class, if they are the classes that the model knows."""
+    folders = sorted(p.name for p in DEMO.iterdir() if p.is_dir()) if DEMO.is_dir() else []
+    if not set(classes) <= set(folders):
+        return {}
+    return {name: str(min((DEMO / name).glob("*.png"))) for name in classes}
+
+
+def about(facts: dict[str, Any]) -> str:
+    """The foot of the page, Markdown: what the model is, and how well it did when tested."""
+    size = f"{facts['image']['width']}x{facts['image']['height']}"
+    lines = [f"**The model.** {_plain(facts['backbone'])}, pictures of {size} pixels."]
+    if metrics := facts.get("metrics"):
+        main = trust.answer(metrics)
+        low, high = main["accuracy_interval_95"]
+        lines.append(
+            f"**How good it is.** {main['accuracy']:.0%} right (95 % interval {low:.0%} to "
+            f"{high:.0%}) on {main['n']} {main['unit']} that it had not seen; always answering "
+            f"{_plain(main['majority_class'])} would have {main['majority_baseline']:.0%}."
+        )
+        lines += [_plain(line) for line in trust.to_doubt(metrics, facts["config"])]
+    lines.append("Files are read on this machine, sent nowhere, and deleted soon after.")
+    return "---\n" + "\n\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown and HTML leave as it is."""
+    return "".join(f"&#{ord(c)};" if c in "\\`*_{}[]<>()#+-.!|&~$" else c for c in text)

@@ -1,0 +1,173 @@
+"""What the page does with a file that a stranger sends: within limits, and refused in words."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from app.answer import Prediction
+from app.limits import Limits
+from app.model import Model
+from app.output import Table, clock
+from app.plot import Strips, figure
+from app.stream import FORMATS, Clip, OnClip, is_picture, predict
+from data.image import MAX_PIXELS
+
+
+class Service:
+    """Answers for single files and tables, each request on its own; safe to use from threads.
+
+    Every method raises ValueError whose message may be shown: it names files without folders.
+    """
+
+    def __init__(self, model: Model, limits: Limits) -> None:
+        self.model, self.limits = model, limits
+        self._drawing = threading.Lock()  # matplotlib is not made for threads
+
+    def answer(self, path: str) -> Prediction:
+        """The answer for a picture or a recording."""
+        return self._answer(path)
+
+    def show(self, path: str) -> tuple[Prediction, Image.Image]:
+        """The answer, and the picture or the recording's spectrogram with its timeline."""
+        strips = Strips()
+        prediction = self._answer(path, strips.add)
+        if not prediction.timeline:
+            with _in_words(path):
+                return prediction, Image.fromarray(self.model.read(path))
+        with self._drawing:
+            return prediction, _image_of(figure(prediction, strips))
+
+    def explain(self, path: str) -> Image.Image:
+        """Where the network looked for the class of the answer: Grad-CAM over its clearest clip."""
+        if self.model.network is None:
+            raise ValueError("Grad-CAM needs the model with its weights: start with model.pth")
+        clearest: dict[int, tuple[float, Clip]] = {}
+
+        def keep(clip: Clip, row: np.ndarray) -> None:
+            for index, probability in enumerate(row):
+                if probability > clearest.get(index, (0.0,))[0]:
+                    clearest[index] = (float(probability), clip)
+
+        label = self._answer(path, keep).label
+        index = self.model.classes.index(label)
+        probability, clip = clearest[index]
+        with self._drawing:
+            return self._heat(clip, index, f"{label} {probability:.2f}")
+
+    def table(self, paths: list[str], file: Path) -> list[list[str]]:
+        """Rows (file, class, probability, agreement or "", remark) of many files.
+
+        `file` becomes the CSV table of the answers with every probability.
+        """
+        if len(paths) > self.limits.max_files:
+            raise ValueError(f"{len(paths)} files; at most {self.limits.max_files} at a time")
+        rows, deadline = [], time.monotonic() + self.limits.max_seconds
+        with file.open("w", newline="", encoding="utf-8") as out:
+            table = Table(out, self.model.classes, timeline=False)
+            for path in paths:
+                try:
+                    p = self._answer(path, deadline=deadline)
+                except ValueError as error:
+                    rows.append([Path(path).name, "", "", "", str(error)])
+                    continue
+                table.add(p)
+                agreement = f"{p.agreement:.2f}" if p.timeline else ""
+                remark = f"unsure: {p.unsure}" if p.unsure else ""
+                rows.append([p.path, p.label, f"{p.probability:.3f}", agreement, remark])
+        return rows
+
+    def _answer(
+        self, path: str, on_clip: OnClip | None = None, deadline: float | None = None
+    ) -> Prediction:
+        """The answer for a file within the limits, its path without folders; or ValueError."""
+        limits, left_out = self.limits, list[str]()
+        deadline = deadline or time.monotonic() + limits.max_seconds
+
+        def watch(clip: Clip, row: np.ndarray) -> None:
+            if time.monotonic() > deadline:
+                raise ValueError(f"{path}: it took longer than {limits.max_seconds:.0f} s")
+            if clip.span:
+                self._check_seconds(path, clip.span[1])
+            if on_clip:
+                on_clip(clip, row)
+
+        with _in_words(path):
+            self._check(path)
+            for prediction in predict(
+                self.model, [path], left_out=left_out, batch_size=8, on_clip=watch
+            ):
+                return replace(prediction, path=Path(path).name)
+            raise ValueError(left_out[0])
+
+    def _check(self, path: str) -> None:
+        """Raise ValueError when the file's size, or what its header tells, is over a limit."""
+        limits = self.limits
+        if (size := Path(path).stat().st_size / 1e6) > limits.max_mb:
+            raise ValueError(f"{path}: {size:.0f} MB; at most {limits.max_mb:.0f} MB")
+        if is_picture(path):
+            pixels = _n_pixels(path) / 1e6
+            if pixels > limits.max_megapixels:
+                raise ValueError(
+                    f"{path}: {pixels:.0f} million pixels; at most {limits.max_megapixels:.0f}"
+                )
+        elif self.model.facts["render"] is not None:
+            from render.audio import probe
+
+            try:
+                facts = probe(Path(path))
+            except ValueError as error:
+                raise ValueError(f"{path}: neither a picture nor a recording ({error})") from None
+            self._check_seconds(path, facts.seconds)
+
+    def _check_seconds(self, path: str, seconds: float) -> None:
+        if seconds > 60 * self.limits.max_minutes:
+            raise ValueError(
+                f"{path}: longer than {clock(60 * self.limits.max_minutes)}; python predict.py "
+                "takes any length"
+            )
+
+    def _heat(self, clip: Clip, index: int, title: str) -> Image.Image:
+        import torch
+
+        from train.explained import Scale, draw
+        from train.gradcam import grad_cam
+
+        network = self.model.network
+        images = torch.from_numpy(clip.pixels.copy()).permute(2, 0, 1)[None]
+        heat = grad_cam(network, images.to(next(network.parameters()).device), index)[0]
+        if clip.span:
+            title += f", {clock(clip.span[0])} to {clock(clip.span[1])}"
+        seconds = clip.span[1] - clip.span[0] if clip.span else None
+        return _image_of(draw(clip.pixels, Scale(seconds), title, heat=heat.cpu().numpy()))
+
+
+@contextmanager
+def _in_words(path: str) -> Iterator[None]:
+    """Bad input in words, without the server's folders."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        text = " ".join(str(error).split())
+        raise ValueError(text.replace(path, Path(path).name)) from None
+
+
+def _n_pixels(path: str) -> int:
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.width * image.height
+    except Image.DecompressionBombError:
+        return MAX_PIXELS + 1
+
+
+def _image_of(drawn: Figure) -> Image.Image:
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

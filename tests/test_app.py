@@ -1,0 +1,260 @@
+"""The page in Debian's chromium and its HTTP API, on a model that knows high from low notes."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.damage import damaged
+from tests.helpers import ROOT
+from tests.sounds import write_sound
+
+CHROMIUM = shutil.which("chromium")
+# Runs `python -m app` where connecting to another computer is an error that is written down.
+GUARDED = """
+import runpy, socket, sys
+log = sys.argv.pop(1)
+real = socket.socket.connect
+def connect(self, address):
+    if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        with open(log, "a") as file: print(address, file=file)
+        raise OSError("no network in this test")
+    return real(self, address)
+socket.socket.connect = connect
+sys.argv[0] = "app"
+runpy.run_module("app", run_name="__main__", alter_sys=True)
+"""
+
+
+class Page(NamedTuple):
+    """A running page: its address, the folder for temporary files, and who it tried to reach."""
+
+    url: str
+    folder: Path
+    reached: Path
+
+
+@pytest.fixture(scope="module")
+def page(heard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("page")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", GUARDED, folder / "reached", heard / "model.pth"]
+    command += ["--port", str(port), "--max-minutes", "0.5", "--max-mb", "20"]
+    (folder / "tmp").mkdir()
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"TMPDIR": str(folder / "tmp")},
+            stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+        with process:
+            assert process.stdout is not None
+            assert "127.0.0.1" in process.stdout.readline(), (folder / "log").read_text()
+            yield Page(f"http://127.0.0.1:{port}", folder / "tmp", folder / "reached")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+    left = [path for path in (folder / "tmp").rglob("*") if path.is_file()]
+    assert left == []  # of what visitors sent
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def client(page: Page) -> Any:
+    from gradio_client import Client
+
+    return Client(page.url, verbose=False, download_files=False)
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("songs")
+    return {n: write_sound(folder / f"{n}.wav", n, 3, 9) for n in ("high", "low")}
+
+
+def classify(client: Any, file: Path) -> Any:
+    from gradio_client import handle_file
+
+    return client.predict(handle_file(str(file)), api_name="/classify")
+
+
+def test_the_api_answers_as_the_command(page: Page, client: Any, songs: dict[str, Path]) -> None:
+    for label, song in songs.items():
+        answer = classify(client, song)
+        assert (answer["class"], answer["path"]) == (label, song.name)
+        assert answer["seconds"] == 3
+        assert len(answer["timeline"]) == 5
+
+
+def test_the_api_answers_curl(page: Page, songs: dict[str, Path]) -> None:
+    """The three requests of the README, made without Gradio's client."""
+    sent = subprocess.run(
+        ["curl", "-sS", "-F", f"files=@{songs['low']}", f"{page.url}/gradio_api/upload"],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    file = {"path": json.loads(sent.stdout)[0], "meta": {"_type": "gradio.FileData"}}
+    request = urllib.request.Request(
+        f"{page.url}/gradio_api/call/classify", json.dumps({"data": [file]}).encode(),
+        {"Content-Type": "application/json"},
+    )  # fmt: skip
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        event = json.loads(reply.read())["event_id"]
+    with urllib.request.urlopen(f"{request.full_url}/{event}", timeout=30) as reply:
+        text = reply.read().decode()
+    assert text.startswith("event: complete\n")
+    assert json.loads(text.split("data: ")[1].splitlines()[0])[0]["class"] == "low"
+
+
+def test_the_api_is_documented(client: Any) -> None:
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    assert sorted(endpoints) == ["/classify", "/classify_many"]
+    assert all(endpoint["description"] for endpoint in endpoints.values())
+
+
+def test_limits_are_said_in_words(page: Page, client: Any, tmp_path: Path) -> None:
+    from gradio_client.exceptions import AppError
+
+    long = write_sound(tmp_path / "long.flac", "low", 40, 1)
+    with pytest.raises(AppError, match=r"long\.flac: longer than 0:30"):
+        classify(client, long)
+    big = tmp_path / "big.wav"
+    big.write_bytes(bytes(21_000_000))
+    with pytest.raises(Exception, match="exceeds the maximum file size"):
+        classify(client, big)
+
+
+def test_damaged_files_get_an_answer_in_words(
+    page: Page, client: Any, songs: dict[str, Path], tmp_path: Path
+) -> None:
+    from gradio_client.exceptions import AppError
+
+    def attempt(file: Path) -> str:
+        started = time.monotonic()
+        try:
+            classify(client, file)
+        except AppError as error:
+            assert file.name in str(error)
+            assert str(page.folder) not in str(error)
+            assert "Traceback" not in str(error)
+        return f"{file.name} took too long" if time.monotonic() - started > 10 else ""
+
+    files = damaged([songs["high"], min((ROOT / "subsampled_data").rglob("*.png"))], tmp_path, 48)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(attempt, files)) == {""}
+    assert classify(client, songs["high"])["class"] == "high"
+
+
+def test_fifty_requests_at_once_are_all_answered(client: Any, songs: dict[str, Path]) -> None:
+    wanted = ["high", "low"] * 25
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda label: classify(client, songs[label])["class"], wanted))
+    assert answers == wanted
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)], ids=["desk", "phone"])
+def test_a_visit(
+    page: Page, songs: dict[str, Path], width: int, height: int, tmp_path: Path
+) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    elsewhere: list[str] = []
+
+    def only_here(route: Any) -> None:
+        here = route.request.url.startswith((page.url, "data:", "blob:"))
+        if here:
+            route.continue_()
+        else:
+            elsewhere.append(route.request.url)
+            route.abort()
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": width, "height": height})
+        tab.set_default_timeout(30_000)
+        tab.route("**/*", only_here)
+        tab.goto(page.url)
+        one, answer = tab.locator("#file input[type=file]"), tab.locator("#answer h2")
+        one.set_input_files(songs["low"])
+        expect(answer).to_contain_text("low", timeout=30_000)
+        player = tab.locator("#player")
+        player.get_by_role("button", name="Play", exact=True).click()
+        expect(player.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+        tab.locator("#explain").click()
+        expect(tab.locator("#heat img")).to_be_visible(timeout=30_000)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        tab.screenshot(path=tmp_path / "song.png", full_page=True)
+        tab.get_by_role("button", name="Clear").first.click()
+        one.set_input_files(min((ROOT / "subsampled_data").rglob("*.png")))
+        expect(answer).not_to_have_text("", timeout=30_000)
+        expect(tab.locator("#picture img")).to_be_visible()
+        tab.get_by_role("tab", name="Several files").click()
+        tab.locator("#files input[type=file]").set_input_files(list(songs.values()))
+        expect(tab.locator("#table")).to_contain_text("high.wav", timeout=30_000)
+        with tab.expect_download() as download:
+            tab.locator("#download").click()
+        rows = download.value.path().read_text().splitlines()
+        assert [row.split(",")[3] for row in rows[1:]] == ["high", "low"]
+        tab.screenshot(path=tmp_path / "table.png", full_page=True)
+        browser.close()
+    assert elsewhere == []
+
+
+def test_the_server_reached_nobody(page: Page) -> None:
+    """Last in this file: neither starting nor all of the above asked another computer."""
+    assert not page.reached.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--host", "0.0.0.0"], 2, "add --auth USER:PASSWORD"),
+        (["--share"], 2, "add --auth USER:PASSWORD"),
+        (["--auth", "me"], 2, "expected USER:PASSWORD"),
+        (["--max-files", "0"], 2, "--max-files 0"),
+        ([], 1, "no model file at nothing.pth"),
+    ],
+)
+def test_wrong_use_is_one_line(options: list[str], code: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "nothing.pth", *options],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_what_lay_long_enough_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import app.__main__ as main
+
+    example, old = tmp_path / "example.png", tmp_path / "sent" / "old.wav"
+    old.parent.mkdir()
+    for file in (example, old):
+        file.write_bytes(b"x")
+    rounds = iter([None, None])
+
+    def sleep(_: float) -> None:
+        if next(rounds, "end") == "end":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.time, "sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        main.sweep(tmp_path, 3600, {example})
+    assert old.exists()
+    rounds = iter([None, None])
+    with pytest.raises(KeyboardInterrupt):
+        main.sweep(tmp_path, -1, {example})
+    assert example.exists()
+    assert not old.parent.exists()
