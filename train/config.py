@@ -19,8 +19,9 @@ class TrainConfig:
     dropout: float = option(0.5, "dropout before the last layer")
     head_epochs: int = option(200, "most epochs of the last layer alone, on frozen features")
     head_learning_rate: float = option(
-        2.0, "SGD learning rate of these; their inputs have unit length"
+        5.0, "SGD learning rate of these; their inputs have unit length"
     )
+    head_patience: int = option(25, "epochs without a lower validation loss before these stop")
     finetune: str = option("all", "then train: all layers, last:N stages, or none")
     epochs: int = option(10, "most epochs of fine-tuning")
     optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = option("sgd", "of fine-tuning")
@@ -33,7 +34,7 @@ class TrainConfig:
         2, "epochs without a lower validation loss before the rate drops"
     )
     plateau_factor: float = option(0.1, "the learning rate is then multiplied by this")
-    patience: int = option(5, "epochs without a lower validation loss before a phase stops")
+    patience: int = option(5, "epochs without a lower validation loss before fine-tuning stops")
     final: Literal["refit", "soup", "best"] = option(
         "refit", "the model: trained again on all folds, the mean of the folds' weights, or one's"
     )
@@ -54,7 +55,13 @@ class TrainConfig:
         if not 0 < self.plateau_factor < 1:
             raise ValueError(f"--plateau-factor {self.plateau_factor}: must be in (0, 1)")
         least = {"epochs": 0, "head_epochs": 0, "batch_size": 1, "patience": 1}
-        least |= {"plateau_patience": 0, "seed": 0, "momentum": 0, "weight_decay": 0}
+        least |= {
+            "head_patience": 1,
+            "plateau_patience": 0,
+            "seed": 0,
+            "momentum": 0,
+            "weight_decay": 0,
+        }
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
                 flag = "--" + name.replace("_", "-")

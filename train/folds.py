@@ -167,6 +167,8 @@ def train_fold(trainer: Trainer, fold: Fold, embeddings: np.ndarray | None) -> P
         "finetune",
         config.learning_rate,
         config.epochs,
+        config.patience,
+        config.plateau_patience,
         lambda epoch_seed: trainer.batches(fold.train, epoch_seed),
         lambda: trainer.batches(fold.validation),
         trainer.pictures.labels[fold.validation],

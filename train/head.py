@@ -68,6 +68,8 @@ def fit_head(
         "head",
         config.head_learning_rate,
         config.head_epochs,
+        config.head_patience,
+        config.head_patience // 2,
         lambda epoch_seed: batches(fold.train, epoch_seed),
         lambda: batches(fold.validation),
         labels[fold.validation],

@@ -42,13 +42,16 @@ class Progress:
 class Phase:
     """One stretch of training: its name, rate, length, and the batches of an epoch.
 
-    rates: the learning rate of every epoch, with nothing to validate on; None where the validation
-    loss decides.
+    patience, plateau_patience: epochs without a lower validation loss before the phase stops, and
+    before its rate drops. rates: the learning rate of every epoch, with nothing to validate on;
+    None where the validation loss decides.
     """
 
     name: str
     learning_rate: float
     n_epochs: int
+    patience: int
+    plateau_patience: int
     train_batches: Callable[[int], Iterable[Batch]]
     validation_batches: Callable[[], Iterable[Batch]]
     validation_labels: np.ndarray
@@ -106,7 +109,7 @@ def fit(
         optimizer.load_state_dict(progress.optimizer)
         scheduler.load_state_dict(progress.scheduler)
     n_epochs = phase.n_epochs if phase.rates is None else len(phase.rates)
-    while progress.epoch < n_epochs and progress.stale < config.patience:
+    while progress.epoch < n_epochs and progress.stale < phase.patience:
         progress.epoch += 1
         if phase.rates is not None:
             optimizer.param_groups[0]["lr"] = phase.rates[progress.epoch - 1]
@@ -141,7 +144,7 @@ def _stepping(model: nn.Module, phase: Phase, config: TrainConfig) -> tuple[Any,
         kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
         optimizer = (kinds | {"adagrad": torch.optim.Adagrad})[config.optimizer](trainable, **rates)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=config.plateau_factor, patience=config.plateau_patience
+        optimizer, factor=config.plateau_factor, patience=phase.plateau_patience
     )
     return optimizer, scheduler
 

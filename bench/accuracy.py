@@ -1,0 +1,183 @@
+"""How right the default recipe is, by nested cross-validation: choose inside, test outside.
+
+python -m bench.accuracy --data DIR --finetune none           5 outer folds, groups kept together
+python -m bench.accuracy --data DIR --split FILE --seeds 5    one given test, several seeds
+
+Every outer fold is tested by models that were trained, stopped and calibrated without it: its
+inner folds are the other outer folds. All training options of main.py are taken.
+"""
+
+import dataclasses
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import log_softmax, logsumexp
+from scipy.stats import t as student_t
+from sklearn.model_selection import StratifiedGroupKFold
+
+from command import DONE, config_from, make_parser, run
+from data.config import DataConfig, parse_size
+from data.folder import scan
+from data.prepare import Prepared, prepare
+from train.classifier import wide
+from train.config import TrainConfig
+from train.device import make_fabric
+from train.folds import Trainer, cross_validate
+from train.head import embeddings_of
+from train.inference import logits_of
+from train.loop import Progress, Row
+from train.metrics import expected_calibration_error, fit_temperature, probabilities_of
+from train.outcome import final_weights
+from train.weights import backbone_with_weights
+
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+class Silent:
+    """A log that says nothing."""
+
+    def epoch(self, fold: int, row: Row) -> None:
+        """Nothing."""
+
+    def head(self, fold: int, progress: Progress) -> None:
+        """Nothing."""
+
+
+def main() -> int:
+    """Print accuracy and calibration of each way to choose the final model."""
+    parser = make_parser(
+        "python -m bench.accuracy", (__doc__ or "").strip(), DataConfig, TrainConfig
+    )
+    parser.add_argument("--seeds", type=int, default=1, help="seeds, with --split")
+    args = parser.parse_args()
+    data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
+    started = time.monotonic()
+    fabric = make_fabric(config.accelerator, config.precision)
+    size = parse_size(data_config.image_size) if data_config.image_size else None
+    backbone, name, _ = backbone_with_weights(config, size)
+    size = size or wide(backbone)
+    source = backbone.pretrained_cfg
+    ready = prepare(
+        scan(Path(data_config.data or "subsampled_data")), data_config, size=size,
+        mean=tuple(source["mean"]), std=tuple(source["std"]), split_file=data_config.split,
+        seed=config.seed,
+    )  # fmt: skip
+    print(
+        f"{name}, {size[0]}x{size[1]}, finetune {config.finetune}, {len(ready.examples)} pictures"
+    )
+    results: dict[str, list[Tested]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer.start(
+            fabric, backbone, ready.pictures, len(ready.examples.classes), size, config,
+            Path(folder), Silent(),
+        )  # fmt: skip
+        tries = trials(ready, data_config, config, args.seeds)
+        for number, (folds, test, seed) in enumerate(tries, start=1):
+            trainer = dataclasses.replace(trainer, config=dataclasses.replace(config, seed=seed))
+            for way, found in try_out(trainer, folds, test).items():
+                results.setdefault(way, []).append(found)
+            accuracies = (f"{way} {rows[-1].accuracy:.4f}" for way, rows in results.items())
+            print(f"{number}/{len(tries)}", *accuracies, flush=True)
+    for way, rows in results.items():
+        print(f"{way:9s}  {summary(rows)}")
+    print(f"{time.monotonic() - started:.0f} s")
+    return DONE
+
+
+def trials(
+    ready: Prepared, data_config: DataConfig, config: TrainConfig, n_seeds: int
+) -> list[tuple[list[Fold], np.ndarray, int]]:
+    """(inner folds, test positions, seed) of every trial."""
+    if data_config.split:
+        return [(ready.folds, ready.test, config.seed + i) for i in range(n_seeds)]
+    examples = ready.examples
+    outer = StratifiedGroupKFold(data_config.folds, shuffle=True, random_state=config.seed)
+    parts = [held for _, held in outer.split(examples.labels, examples.labels, examples.groups)]
+    found = []
+    for i, test in enumerate(parts):
+        inner = [part for j, part in enumerate(parts) if j != i]
+        folds = [
+            (np.concatenate([p for k, p in enumerate(inner) if k != j]), validation)
+            for j, validation in enumerate(inner)
+        ]
+        found.append((folds, test, config.seed))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Tested:
+    """Logits (n, C) and labels (n,) of one test, and the temperature found without it."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    temperature: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the right answers."""
+        return float((self.logits.argmax(axis=1) == self.labels).mean())
+
+
+def try_out(trainer: Trainer, folds: list[Fold], test: np.ndarray) -> dict[str, Tested]:
+    """{way to the final model: its answers} on the test positions."""
+    labels, frozen = trainer.pictures.labels, trainer.config.finetune == "none"
+    if frozen:  # embeddings know no labels: one pass serves every trial
+        embeddings_of(trainer, np.arange(len(labels)))
+    finished = cross_validate(trainer, folds)
+    tried = finished[: len(folds)]
+    temperature = fit_temperature(
+        np.concatenate([p.best_logits.numpy() for p in tried if p.best_logits is not None]),
+        np.concatenate([labels[validation] for _, validation in folds]),
+    )
+    logits = {
+        way: _test(trainer, final_weights(finished, len(folds), way)[0], test, frozen)
+        for way in ("best", "soup", "refit")
+    }
+    members = np.stack([_test(trainer, p.best_weights, test, frozen) for p in tried])
+    log_p = log_softmax(members / temperature, axis=2)
+    logits["ensemble"] = temperature * (logsumexp(log_p, axis=0) - np.log(len(tried)))
+    for file in (trainer.run / "checkpoints").glob("fold_*.pth"):
+        file.unlink()
+    if not frozen:
+        shutil.rmtree(trainer.run / "checkpoints")
+    return {way: Tested(z, labels[test], temperature) for way, z in logits.items()}
+
+
+def _test(trainer: Trainer, weights: dict[str, Any], test: np.ndarray, frozen: bool) -> np.ndarray:
+    trainer.model.load_state_dict(weights)
+    trainer.model.to(trainer.fabric.device)
+    if not frozen:
+        return logits_of(trainer.model, trainer.batches(test), trainer.fabric.device)
+    rows = embeddings_of(trainer, test)[test].astype(np.float32)
+    trainer.model.eval()
+    with torch.inference_mode():
+        embeddings = torch.from_numpy(rows).to(trainer.fabric.device)
+        return trainer.model.classify(embeddings).cpu().numpy()
+
+
+def summary(rows: list[Tested]) -> str:
+    """Mean, deviation and 95 % t-interval over the trials; ECE of all answers together."""
+    accuracy, n = np.array([row.accuracy for row in rows]), len(rows)
+    deviation = accuracy.std(ddof=1) if n > 1 else 0.0
+    reach = student_t.ppf(0.975, n - 1) * deviation / n**0.5 if n > 1 else 0.0
+    labels = np.concatenate([row.labels for row in rows])
+    after, before = (
+        expected_calibration_error(
+            np.concatenate([probabilities_of(r.logits, t or r.temperature) for r in rows]), labels
+        )
+        for t in (None, 1.0)
+    )
+    return (
+        f"accuracy {accuracy.mean():.4f} ± {deviation:.4f} (95 % interval of the mean "
+        f"{accuracy.mean() - reach:.3f} to {accuracy.mean() + reach:.3f}), "
+        f"ECE {after:.3f}, before temperature {before:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
