@@ -1,13 +1,15 @@
 """From a table to everything that training needs: the same as of an image folder."""
 
+import csv
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import torch
 
 from data.config import DataConfig
+from data.folder import Examples
 from data.prepare import Prepared, new_splits, positions_of
 from data.splits import read_splits
 from data.summary import class_rows, oddities
@@ -42,8 +44,10 @@ def prepare_table(
 ) -> Prepared:
     """Split the table's rows as pictures are split; spec holds the names of the columns."""
     examples = table.examples
-    new = not split_file
-    parts = new_splits(examples, config, seed) if new else read_splits(str(split_file), examples)
+    if split_file is None:
+        parts = new_splits(examples, config, seed)
+    else:
+        parts = _of_same_recordings(Path(split_file), examples) or read_splits(split_file, examples)
     folds, test = positions_of(parts, examples.augmented)
     notes = table.notes + oddities(examples, parts[0], n_folds=len(folds) // len(parts))
     spec: Any = {"columns": list(table.columns)}
@@ -51,3 +55,21 @@ def prepare_table(
         examples, Rows(table.values, examples.labels), spec, parts, folds, test,
         class_rows(examples, parts[0]), notes, [], {},
     )  # fmt: skip
+
+
+def _of_same_recordings(split_file: Path, examples: Examples) -> list[np.ndarray] | None:
+    """The parts of a split of pictures of the same recordings; None if it names these rows."""
+    if not split_file.is_file():
+        return None
+    with split_file.open(newline="", encoding="utf-8-sig") as lines:
+        part_of = {row.get("path") or "": row.get("split") or "" for row in csv.DictReader(lines)}
+    if part_of.keys() & set(examples.paths):
+        return None
+    part_of = {recording_of(path): part for path, part in part_of.items()}
+    parts = np.array([part_of.get(recording_of(path), "") for path in examples.paths])
+    return [parts] if (parts != "").any() else None
+
+
+def recording_of(path: str) -> str:
+    """What a picture and a row of one recording share: class/name, without clip and ending."""
+    return str(PurePosixPath(path).with_suffix("")).split("__")[0] if path else ""

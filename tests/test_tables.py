@@ -10,6 +10,8 @@ import torch
 
 from data.table import read_table
 from tests.helpers import Run, run_script
+from train.compare import compare
+from train.finished_run import by_recording, read_run
 from train.tables import BASELINES, Standardise, TableNetwork, fit_baselines
 
 PLACES = ("Brazil", "Ghana", "Japan")
@@ -99,9 +101,6 @@ def test_predict_answers_as_the_test_did(network: Run, songs: Path, kind: str) -
 def test_a_baseline_is_compared_on_the_same_split(
     network: Run, songs: Path, tmp_path: Path
 ) -> None:
-    from train.compare import compare
-    from train.finished_run import read_run
-
     baseline = train(
         songs, tmp_path, "--model", "logistic", "--split", network.folder / "split.csv"
     )
@@ -191,3 +190,26 @@ def test_prediction_names_missing_columns_and_bad_cells(network: Run, tmp_path: 
     assert done.returncode == 1
     assert "lacks the model's columns energy, loudness" in done.stderr
     assert "bad.csv line 2: tempo is 'fast', not a number" in done.stderr
+
+
+def test_a_table_is_compared_with_pictures_of_the_same_recordings(
+    trained: Run, stripes: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["path,label,group,brightness,noise"]
+    for picture in sorted(stripes.rglob("*__0.png")):
+        label, name = picture.parent.name, picture.name.split("__")[0]
+        level = {"high": 2.0, "low": 0.0, "middle": 1.0}[label] + rng.normal() / 10
+        lines.append(f"{label}/{name}.wav,{label},{name},{level},{rng.normal()}")
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    done = run_script(
+        "main.py", "--data", tmp_path / "rows.csv", "--model", "logistic", "--out", tmp_path,
+        "--split", trained.folder / "split.csv",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    runs = [read_run(run, measure=False) for run in (trained.folder, tmp_path / "latest")]
+    pictures, rows = (by_recording(run) for run in runs)
+    assert len(pictures.part) == 24 and pictures.part == rows.part
+    assert pictures.paths.tolist() == rows.paths.tolist()
+    text = compare(runs, tmp_path / "comparison", ensemble=False)
+    assert f"exchange of {len(rows.paths)} whole groups" in text

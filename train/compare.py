@@ -44,12 +44,16 @@ def main() -> int:
 def compare(runs: "list[FinishedRun]", out: Path, *, ensemble: bool) -> str:
     """Write the table and the figure into `out`; the table and the verdict as text.
 
-    Raises ValueError when the runs were not tested on the same examples.
+    A table of features and pictures of the same recordings are compared by recording. Raises
+    ValueError when the runs were not tested on the same examples.
     """
     from train.comparison_table import HEADINGS, aligned, cells_of, draw, markdown
     from train.figures import save_figure
     from train.files import write_csv, write_text
+    from train.finished_run import by_recording
 
+    if not set.intersection(*(set(run.part) for run in runs)):  # pictures of some, rows of others
+        runs = [by_recording(run) for run in runs]
     check_same_split(runs)
     rows = sorted((figures_of(run) for run in runs), key=lambda row: -row["test"]["accuracy"])
     lines = [verdict(rows, runs)]

@@ -55,7 +55,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     axes.plot([row["test"]["macro_f1"] for row in rows], places, "x", label="macro F1")
     axes.set_yticks(places, [f"{row['model']}\n{row['name']}" for row in rows], fontsize=8)
     axes.set(xlim=(0, 1.01), ylim=(-0.6, len(rows) - 0.4))
-    axes.set_xlabel(f"on the same {rows[0]['test']['n']} test pictures")
+    axes.set_xlabel(f"on the same {rows[0]['test']['n']} tested examples")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     return figure

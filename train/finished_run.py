@@ -3,8 +3,8 @@
 import csv
 import json
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -67,6 +67,28 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
         seconds=metrics["seconds"],
         images_per_second=_speed(model, batch) if measure else None,
     )  # fmt: skip
+
+
+def by_recording(run: FinishedRun) -> FinishedRun:
+    """The run with whole recordings in place of their clips: the mean of their probabilities.
+
+    A recording is what the names of its pictures, and its row in a table, have in common.
+    """
+    part = {_recording(path): value for path, value in run.part.items()}
+    groups = {_recording(path): group for path, group in run.groups.items()}
+    names, first, index = np.unique(
+        [_recording(path) for path in run.paths], return_index=True, return_inverse=True
+    )
+    total = np.zeros((len(names), len(run.classes)))
+    np.add.at(total, index, run.probabilities)
+    return replace(
+        run, part=part, groups=groups, paths=names, labels=run.labels[first],
+        probabilities=total / np.bincount(index)[:, None],
+    )  # fmt: skip
+
+
+def _recording(path: str) -> str:
+    return str(PurePosixPath(path).with_suffix("")).split("__")[0]
 
 
 def _predictions(
