@@ -54,8 +54,8 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     fabric = make_fabric(config.accelerator, config.precision)
     size = parse_size(data_config.image_size) if data_config.image_size else None
     backbone, name, weights = backbone_with_weights(config, size)
-    if weights == RANDOM:  # there is nothing yet that a last layer could be fitted to
-        config = dataclasses.replace(config, head_epochs=0)
+    on_cpu = fabric.device.type == "cpu"
+    config = config.settled(on_cpu=on_cpu, random_weights=weights == RANDOM)
     first_line = f"{name}, {weights}, {describe(fabric)}"
     print(first_line, flush=True)
 

@@ -1,6 +1,6 @@
 """How right the default recipe is, by nested cross-validation: choose inside, test outside.
 
-python -m bench.accuracy --data DIR --finetune none           5 outer folds, groups kept together
+python -m bench.accuracy --data DIR                           5 outer folds, groups kept together
 python -m bench.accuracy --data DIR --split FILE --seeds 5    one given test, several seeds
 
 Every outer fold is tested by models that were trained, stopped and calibrated without it: its
@@ -33,7 +33,7 @@ from train.inference import logits_of
 from train.loop import Progress, Row
 from train.metrics import expected_calibration_error, fit_temperature, probabilities_of
 from train.outcome import final_weights
-from train.weights import backbone_with_weights
+from train.weights import RANDOM, backbone_with_weights
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -59,7 +59,9 @@ def main() -> int:
     started = time.monotonic()
     fabric = make_fabric(config.accelerator, config.precision)
     size = parse_size(data_config.image_size) if data_config.image_size else None
-    backbone, name, _ = backbone_with_weights(config, size)
+    backbone, name, weights = backbone_with_weights(config, size)
+    on_cpu = fabric.device.type == "cpu"
+    config = config.settled(on_cpu=on_cpu, random_weights=weights == RANDOM)
     size = size or wide(backbone)
     source = backbone.pretrained_cfg
     ready = prepare(

@@ -52,7 +52,7 @@ class Rows:
 def start(tmp_path: Path, pictures: Noise, **options: object) -> Trainer:
     """A trainer of test_resnet on the pictures."""
     config = TrainConfig(  # type: ignore[arg-type]
-        **{"batch_size": 6, "precision": "32-true", "final": "best", **options}
+        **{"batch_size": 6, "finetune": "all", "final": "best", **options}
     )
     torch.manual_seed(0)
     backbone, fabric = create_backbone("test_resnet"), make_fabric("cpu", "32-true")
@@ -182,3 +182,13 @@ def test_the_shipped_weights_are_those_asked_for() -> None:
     assert soup["w"].tolist() == [3, 3]
     assert soup["n"].item() == 3
     assert "3 folds" in about
+
+
+def test_what_hangs_on_the_machine_is_settled_before_training() -> None:
+    asked = TrainConfig()
+    assert asked.settled(on_cpu=True, random_weights=False).finetune == "none"
+    assert asked.settled(on_cpu=False, random_weights=False).finetune == "all"
+    alone = asked.settled(on_cpu=True, random_weights=True)
+    assert (alone.finetune, alone.head_epochs) == ("all", 0)
+    named = TrainConfig(finetune="last:2").settled(on_cpu=True, random_weights=False)
+    assert (named.finetune, named.head_epochs) == ("last:2", asked.head_epochs)

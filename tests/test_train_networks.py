@@ -148,7 +148,7 @@ def test_onnx_answers_as_torch_does(name: str, tmp_path: Path) -> None:
 def test_the_optimizer_is_the_one_asked_for(name: str, kind: str) -> None:
     model = torch.nn.Linear(2, 2)
     config = TrainConfig(optimizer=name, weight_decay=0.03)
-    phase = Phase("finetune", 0.02, 1, lambda seed: [], lambda: [], np.empty(0), None)
+    phase = Phase("finetune", 0.02, 1, 5, 2, lambda seed: [], lambda: [], np.empty(0), None)
     optimizer, _ = _stepping(model, phase, config)
     assert type(optimizer).__name__ == kind
     assert optimizer.param_groups[0]["lr"] == 0.02

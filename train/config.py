@@ -1,5 +1,6 @@
 """Options of the training stage."""
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +23,9 @@ class TrainConfig:
         5.0, "SGD learning rate of these; their inputs have unit length"
     )
     head_patience: int = option(25, "epochs without a lower validation loss before these stop")
-    finetune: str = option("all", "then train: all layers, last:N stages, or none")
+    finetune: str = option(
+        "auto", "then train: all layers, last:N stages, or none; auto is none on a CPU, else all"
+    )
     epochs: int = option(10, "most epochs of fine-tuning")
     optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = option("sgd", "of fine-tuning")
     learning_rate: float = option(0.003, "learning rate of fine-tuning")
@@ -48,8 +51,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value is out of range."""
-        if not re.fullmatch(r"all|none|last:[1-9]\d*", self.finetune):
-            raise ValueError(f"--finetune {self.finetune}: expected all, none or last:N, as last:2")
+        if not re.fullmatch(r"auto|all|none|last:[1-9]\d*", self.finetune):
+            raise ValueError(f"--finetune {self.finetune}: expected auto, all, none or last:N")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"--dropout {self.dropout}: must be in [0, 1)")
         if not 0 < self.plateau_factor < 1:
@@ -75,3 +78,15 @@ class TrainConfig:
                 "nothing would be trained: the last layer alone has no epochs (--head-epochs; none "
                 "with random weights) and fine-tuning neither (--epochs, --finetune)"
             )
+
+    def settled(self, *, on_cpu: bool, random_weights: bool) -> "TrainConfig":
+        """The same with all that depends on the machine and the weights decided.
+
+        A new last layer cannot be fitted to random weights. On a processor, hours of fine-tuning
+        are not worth what the head on frozen features already gives (bench/RESULTS.md).
+        """
+        finetune = self.finetune
+        if finetune == "auto":
+            finetune = "none" if on_cpu and not random_weights and self.head_epochs else "all"
+        n_head = 0 if random_weights else self.head_epochs
+        return dataclasses.replace(self, finetune=finetune, head_epochs=n_head)
