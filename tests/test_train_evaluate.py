@@ -52,7 +52,8 @@ def test_the_report_of_another_folder_is_true(
     assert metrics["test"]["accuracy"] == pytest.approx(right)
     assert f"accuracy {metrics['test_recordings']['accuracy']:.3f}" in said
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "cannot be seen here" in page and "after everything was chosen" not in page
+    assert "cannot be seen here" in page and "had never met" not in page
+    assert "after everything was chosen" not in page
     with (trained.folder / "predictions.csv").open(newline="") as lines:
         own = {row["path"]: row for row in csv.DictReader(lines)}
     tested = [row for row in rows if own[row["path"]]["split"] == "test"]

@@ -162,7 +162,7 @@ def test_what_not_to_trust_follows_from_the_figures() -> None:
     assert not any("better than always" in line for line in to_doubt(metrics, {}))
     bad = scores | {"accuracy_interval_95": (0.1, 0.6), "majority_baseline": 0.3}
     doubts = " ".join(to_doubt({"test": bad}, {}))
-    assert "not shown to be better" in doubts and "anywhere from 10% to 60%" in doubts
+    assert "not shown to be better" in doubts and "anywhere from 10 to 60 %" in doubts
 
 
 @pytest.fixture(scope="module")

@@ -139,8 +139,8 @@ def distance_lines(
     share = float((distances(tested.embeddings, reference) > reference["far"]).mean())
     off = shift(tested.embeddings, reference, n_groups)
     lines.append(
-        f"{share:.0%} of the pictures are further off than 95 % of the model's own are, and their "
-        f"middle is off by {off:.1f} times what is usual among these"
+        f"{100 * share:.0f} % of the pictures are further off than 95 % of the model's own are, "
+        f"and their middle is off by {off:.1f} times what is usual among these"
     )
     if share > FAR_SHARE or off > FAR_SHIFT:
         cause = _cause(model, facts, tested)

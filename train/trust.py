@@ -11,7 +11,7 @@ def answer(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def to_trust(metrics: dict[str, Any], config: dict[str, Any], n_duplicates: int) -> list[str]:
     """Sentences on what was done so that the answer is an honest one."""
-    lines = ["The model was finished before it met these pictures."]
+    lines = ["The model and its temperature were not changed by these pictures."]
     if not config.get("evaluated"):
         lines = [
             "The test part was looked at once, by the model in model.pth, after everything was "
@@ -57,7 +57,7 @@ def to_doubt(metrics: dict[str, Any], config: dict[str, Any]) -> list[str]:
     if high - low > 0.2:
         lines.append(
             f"Only {main['n_groups']} groups were tested: the true accuracy may be anywhere from "
-            f"{low:.0%} to {high:.0%}."
+            f"{100 * low:.0f} to {100 * high:.0f} %."
         )
     error = metrics["test"]["expected_calibration_error"]
     if error >= 0.1:
@@ -70,6 +70,8 @@ def to_doubt(metrics: dict[str, Any], config: dict[str, Any]) -> list[str]:
             "Validation figures are a little too good: each epoch was chosen by the fold that "
             "measures it."
         )
+    if config.get("evaluated"):
+        return lines
     lines.append(
         "New recordings from elsewhere, or drawn in another way, may do worse: "
         "python -m train.evaluate tells how much."
