@@ -35,8 +35,21 @@ def to_trust(metrics: dict[str, Any], config: dict[str, Any], n_duplicates: int)
 
 def to_doubt(metrics: dict[str, Any], config: dict[str, Any]) -> list[str]:
     """Sentences on what the answer does not tell."""
-    main = answer(metrics)
-    low, high = main["accuracy_interval_95"]
+    lines = _doubts_of_protocol(config) + _doubts_of_figures(metrics)
+    if "cross_validation" in metrics:
+        lines.append(
+            "Validation figures are a little too good: each epoch was chosen by the fold that "
+            "measures it."
+        )
+    if not config.get("evaluated"):
+        lines.append(
+            "New recordings from elsewhere, or drawn in another way, may do worse: "
+            "python -m train.evaluate tells how much."
+        )
+    return lines
+
+
+def _doubts_of_protocol(config: dict[str, Any]) -> list[str]:
     lines = []
     if config.get("group") == "none":
         lines.append(
@@ -49,6 +62,13 @@ def to_doubt(metrics: dict[str, Any], config: dict[str, Any]) -> list[str]:
             if config["evaluated"] == "trained on it"
             else "Whether the model was trained on some of these recordings cannot be seen here."
         )
+    return lines
+
+
+def _doubts_of_figures(metrics: dict[str, Any]) -> list[str]:
+    main = answer(metrics)
+    low, high = main["accuracy_interval_95"]
+    lines = []
     if low <= main["majority_baseline"]:
         lines.append(
             "It is not shown to be better than always giving the same answer: the interval reaches "
@@ -65,15 +85,4 @@ def to_doubt(metrics: dict[str, Any], config: dict[str, Any]) -> list[str]:
     untested = [name for name, row in metrics["test"]["per_class"].items() if not row["n"]]
     if untested:
         lines.append(f"Nothing is known about {', '.join(untested)}: no test pictures.")
-    if "cross_validation" in metrics:
-        lines.append(
-            "Validation figures are a little too good: each epoch was chosen by the fold that "
-            "measures it."
-        )
-    if config.get("evaluated"):
-        return lines
-    lines.append(
-        "New recordings from elsewhere, or drawn in another way, may do worse: "
-        "python -m train.evaluate tells how much."
-    )
     return lines
