@@ -43,8 +43,8 @@ class EpochLog:
         self._say(fold, f"head, {progress.epoch} epochs ", progress.history[progress.best_row])
 
     def _say(self, fold: int, what: str, row: Row) -> None:
-        who = f"fold {fold}/{self._n_folds}" if fold <= self._n_folds else "all folds"
-        said = f"{who:9s}  {what:18s}  loss {row['train_loss']:.3f}"
+        who = f"fold {fold}/{self._n_folds}" if fold <= self._n_folds else "refit"
+        said = f"{who:8s}  {what:18s}  loss {row['train_loss']:.3f}"
         if "validation_loss" in row:
             said += f"  validation loss {row['validation_loss']:.3f}"
             said += f"  accuracy {row['validation_accuracy']:.3f}"
