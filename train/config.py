@@ -17,6 +17,9 @@ class TrainConfig:
     )
     pretrained: bool = option(True, "start from ImageNet weights; --no-pretrained starts random")
     weights: str | None = option(None, "start from this file: timm, torchvision or our own format")
+    pooling: Literal["auto", "stages", "last"] = option(
+        "auto", "embed by the rows of several stages or by the last; auto is stages if pretrained"
+    )
     dropout: float = option(0.5, "dropout before the last layer")
     head_epochs: int = option(200, "most epochs of the last layer alone, on frozen features")
     head_learning_rate: float = option(

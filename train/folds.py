@@ -62,8 +62,9 @@ class Trainer:
         log: Log,
     ) -> "Trainer":
         """A trainer of the backbone with a new last layer, for pictures of (width, height)."""
-        # Random maps have no texture worth measuring: with no pretrained weights, no head phase.
-        pooling = "stages" if config.head_epochs and stages_of(backbone) else "last"
+        pooling = config.pooling
+        if pooling == "auto":  # random maps have no texture worth measuring: they get no head phase
+            pooling = "stages" if config.head_epochs and stages_of(backbone) else "last"
         n_features = count_features(backbone, pooling, image_size)
         torch.manual_seed(config.seed)
         model = Classifier(

@@ -1,0 +1,155 @@
+"""Training speed against the usual script, in one run: `python -m bench.train DIR SEED_SCRIPT`.
+
+DIR is an image folder, SEED_SCRIPT the usual fine-tuning script (images/s on its last line). All
+rows are ResNet50 on 224x224 with the same batch, on the same device; its weights are random, because
+only the speed is compared. On a GPU the limit, synthetic pictures already there, is one more row.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from command import DONE, run
+from data.config import DataConfig
+from data.folder import scan
+from data.prepare import prepare
+from train.classifier import Classifier, create_backbone
+from train.device import describe, make_fabric
+from train.inference import apply
+from train.loop import train_one_epoch
+
+SIZE = (224, 224)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def main() -> int:
+    """Print the table; each row with its ratio to the usual way."""
+    parser = argparse.ArgumentParser(prog="python -m bench.train", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("seed_script", type=Path)
+    parser.add_argument("--steps", type=int, default=10, help="training steps that are timed")
+    parser.add_argument("--batch", type=int, default=32)
+    args = parser.parse_args()
+    fabric = make_fabric("auto", "auto")
+    print(f"{describe(fabric)}, {torch.get_num_threads()} threads, batches of {args.batch}")
+    pictures = prepare(
+        scan(args.folder), DataConfig(data=str(args.folder)), size=SIZE, mean=MEAN, std=STD,
+        split_file=None, seed=1,
+    ).pictures  # fmt: skip
+    usual = usual_training(args.folder, args.seed_script, args.steps, args.batch)
+    row("training, usual script", usual, usual)
+    n = args.batch * args.steps
+    everything = np.arange(len(pictures.labels))
+    positions = np.resize(everything, n)
+    on_gpu = fabric.device.type == "cuda"
+    ours = training(fabric, lambda seed: pictures.batches(
+        positions, batch_size=args.batch, seed=seed, pin=on_gpu), n)  # fmt: skip
+    row("training, main.py's loop", ours, usual)
+    if on_gpu:
+        images = torch.randint(256, (args.batch, 3, *SIZE), dtype=torch.uint8).to(fabric.device)
+        labels = torch.zeros(args.batch, dtype=torch.int64, device=fabric.device)
+        row("training, synthetic data", training(
+            fabric, lambda seed: [(images, labels)] * args.steps, n), usual)  # fmt: skip
+    row("frozen features", features(fabric, pictures.batches(positions, batch_size=args.batch), n))
+    loader = usual_loader(args.folder, args.batch, n)
+    row("loader alone, usual script", loader, loader)
+    row("loader alone, warm", rate(
+        pictures.batches(np.resize(everything, 10 * n), batch_size=args.batch, seed=1), 10 * n
+    ), loader)  # fmt: skip
+    print(
+        f"5 folds, heads on frozen features, whole run of main.py: {whole_run(args.folder):.0f} s"
+    )
+    return DONE
+
+
+def row(what: str, images_per_second: float, usual: float | None = None) -> None:
+    """Print one line of the table."""
+    ratio = f"{images_per_second / usual:6.1f} x" if usual else ""
+    print(f"{what:28s} {images_per_second:9.1f} images/s {ratio}", flush=True)
+
+
+def rate(batches: Iterable[Any], n: int) -> float:
+    """Pictures per second of going through batches of n pictures."""
+    start = time.perf_counter()
+    for _ in batches:
+        pass
+    return n / (time.perf_counter() - start)
+
+
+def usual_training(folder: Path, script: Path, steps: int, batch: int) -> float:
+    """Images/s that the usual script prints."""
+    command = [
+        sys.executable,
+        str(script),
+        str(folder),
+        "--steps",
+        str(steps),
+        "--batch",
+        str(batch),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.search(r"([\d.]+) images/s", done.stdout)
+    if not found:
+        raise ValueError(f"{script} printed no images/s: {done.stdout!r}")
+    return float(found[1])
+
+
+def usual_loader(folder: Path, batch: int, n: int) -> float:
+    """Images/s of the usual script's loader: every picture decoded again, float32, two workers."""
+    dataset = datasets.ImageFolder(str(folder), transforms.Compose([
+        transforms.RandomResizedCrop(224), transforms.ToTensor(), transforms.Normalize(MEAN, STD),
+    ]))  # fmt: skip
+    subset = torch.utils.data.Subset(dataset, range(min(n, len(dataset))))
+    loader = DataLoader(subset, batch, shuffle=True, num_workers=2)
+    return rate(loader, len(subset))
+
+
+def training(fabric: Any, batches: Any, n: int) -> float:
+    """Images/s of `train_one_epoch` on n pictures, after an epoch that warms up."""
+    model: Any = Classifier(create_backbone("resnet50"), 10, dropout=0.5)
+    model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
+    model, optimizer = fabric.setup(model, optimizer)
+    train_one_epoch(fabric, model, list(batches(0))[:2], optimizer, None)
+    start = time.perf_counter()
+    train_one_epoch(fabric, model, batches(1), optimizer, None)
+    return n / (time.perf_counter() - start)
+
+
+def features(fabric: Any, batches: Any, n: int) -> float:
+    """Images/s of the frozen backbone."""
+    model = Classifier(create_backbone("resnet50"), 10, dropout=0.5).eval().to(fabric.device)
+    model.to(memory_format=torch.channels_last)
+    start = time.perf_counter()
+    with fabric.autocast():
+        apply(model.features, batches, fabric.device)
+    return n / (time.perf_counter() - start)
+
+
+def whole_run(folder: Path) -> float:
+    """Seconds of a five-fold run of main.py with heads on ResNet50's frozen features."""
+    with tempfile.TemporaryDirectory() as out:
+        weights = Path(out) / "resnet50.pth"
+        torch.save(create_backbone("resnet50").state_dict(), weights)
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "main.py", "--data", str(folder), "--model", "resnet50", "--weights",
+             str(weights), "--image-size", "224", "--finetune", "none", "--out", out],
+            check=True, capture_output=True, cwd=Path(__file__).parent.parent,
+        )  # fmt: skip
+        return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    run(main)
