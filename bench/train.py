@@ -1,8 +1,8 @@
 """Training speed against the usual script, in one run: `python -m bench.train DIR SEED_SCRIPT`.
 
-DIR is an image folder, SEED_SCRIPT the usual fine-tuning script (images/s on its last line). All
-rows are ResNet50 on 224x224 with the same batch, on the same device; its weights are random, because
-only the speed is compared. On a GPU the limit, synthetic pictures already there, is one more row.
+DIR is an image folder, SEED_SCRIPT the usual fine-tuning script (images/s on its last line).
+All rows are ResNet50 on 224x224 with the same batch, on the same device; its weights are random,
+because only the speed is compared. On a GPU the limit, synthetic pictures already there, is a row.
 """
 
 import argparse
