@@ -143,3 +143,21 @@ def test_onnx_prediction_imports_neither_torch_nor_timm(trained: Run, stripes: P
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_torch_prediction_imports_no_more_than_it_needs(trained: Run, stripes: Path) -> None:
+    """scikit-learn and onnxruntime, which training uses, would add a third to every answer."""
+    import subprocess
+    import sys
+
+    from tests.helpers import ROOT
+
+    code = (
+        "import sys; from predict import load; "
+        f"load({str(trained.folder / 'model.pth')!r})({str(stripes / 'low' / 'low0__0.png')!r}); "
+        "print({'sklearn', 'onnxruntime', 'matplotlib', 'librosa'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

@@ -8,7 +8,6 @@ import torch
 
 from train.classifier import Classifier, create_backbone
 from train.files import write_torch
-from train.tables import build
 
 FORMAT = 2  # 2: embeddings of several stages
 KEYS = {"format", "backbone", "pooling", "weights", "classes", "image", "render", "temperature",
@@ -56,6 +55,8 @@ def load(file: str | Path, device: str = "cpu") -> tuple[Classifier, dict[str, A
     spec = facts["image"]
     try:
         if "columns" in spec:
+            from train.tables import build  # scikit-learn takes a second, which pictures need not
+
             table_model = build(facts["backbone"], len(spec["columns"]), len(facts["classes"]))
             table_model.load_state_dict(facts.pop("weights"))
             return table_model.eval().to(device), facts
