@@ -27,7 +27,7 @@ demo: install ## train on subsampled_data and classify one of its pictures
 	$(RUN) predict.py runs/latest/model.pth subsampled_data/Orchestral --top 2
 
 test: install-dev ## run every test
-	$(RUN) -m pytest -q
+	$(RUN) -m pytest -q -n auto --dist loadfile
 
 check: install-dev ## lint, format and types, changing nothing
 	$(RUN) -m ruff check .
