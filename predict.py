@@ -49,12 +49,12 @@ class PredictConfig:
     tag: bool = option(False, "write the class as genre into the recordings' tags")
     dry_run: bool = option(False, "with --tag: only say what would be written")
     min_probability: float = option(0.5, "with --tag: leave files whose class is less likely")
-    batch_size: int = option(32, "clips at a time")
+    batch_size: int | None = option(None, "clips at a time; default 4, on a GPU 64")
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value is out of range."""
         for name in ("top", "batch_size"):
-            if getattr(self, name) < 1:
+            if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1")
         if self.hop is not None and not 0.05 <= self.hop <= 3600:
             raise ValueError(f"--hop {self.hop}: seconds in 0.05 to 3600")

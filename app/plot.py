@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from app.answer import Prediction
@@ -63,6 +64,7 @@ def figure(prediction: Prediction, strips: Strips) -> Figure:
         if moment.unsure:
             below.axvspan(moment.start_s, until, facecolor="white", alpha=0.6, hatch="///")
     below.set(xlim=(0, end), ylim=(0, 1), ylabel="probability", xlabel="time")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))  # of seconds
     below.xaxis.set_major_formatter(lambda seconds, _: clock(max(seconds, 0)))
     drawn.legend(loc="outside lower center", ncols=4, frameon=False)
     return drawn

@@ -101,9 +101,7 @@ class Service:
 
         with _in_words(path):
             self._check(path)
-            for prediction in predict(
-                self.model, [path], left_out=left_out, batch_size=8, on_clip=watch
-            ):
+            for prediction in predict(self.model, [path], left_out=left_out, on_clip=watch):
                 return replace(prediction, path=Path(path).name)
             raise ValueError(left_out[0])
 

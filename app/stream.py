@@ -18,6 +18,7 @@ from data.image import EXTENSIONS, read_picture
 
 # What counts as a picture by its first bytes: no format whose reader starts another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+READ_AHEAD = 64  # pictures that are read before the network has seen them
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def predict(
     files: list[str],
     *,
     left_out: list[str],
-    batch_size: int = 32,
+    batch_size: int | None = None,
     hop_seconds: float | None = None,
     on_clip: OnClip | None = None,
 ) -> Iterator[Prediction]:
@@ -80,9 +81,10 @@ def predict(
     if isinstance(model, TableModel):
         yield from model.answers(files, left_out)
         return
+    batch_size = batch_size or model.batch_size
     with (
         ThreadPoolExecutor() as readers,
-        closing(_clips_of_all(model, files, batch_size, hop_seconds, readers)) as clips,
+        closing(_clips_of_all(model, files, hop_seconds, readers)) as clips,
         ThreadPoolExecutor(1) as ahead,
     ):
         kept: list[_Answered] = []  # of the file whose clips are coming
@@ -116,11 +118,11 @@ def _take(items: Iterator[Clip | _End], n_clips: int) -> list[Clip | _End]:
 
 
 def _clips_of_all(
-    model: Model, files: list[str], batch_size: int, hop: float | None, readers: ThreadPoolExecutor
+    model: Model, files: list[str], hop: float | None, readers: ThreadPoolExecutor
 ) -> Generator[Clip | _End]:
     """The clips of every file, each file's followed by its end; pictures are read in parallel."""
-    for start in range(0, len(files), batch_size):
-        some = files[start : start + batch_size]
+    for start in range(0, len(files), READ_AHEAD):
+        some = files[start : start + READ_AHEAD]
         kinds = readers.map(is_picture, some)
         for picture, pairs in groupby(zip(some, kinds, strict=True), key=lambda pair: pair[1]):
             paths = [path for path, _ in pairs]

@@ -27,8 +27,6 @@ from app.stream import predict  # noqa: E402  the project is found by then
 from command import run  # noqa: E402
 from predict import Model, load  # noqa: E402
 
-BATCH = 32
-
 
 def main() -> int:
     """Parse, time, print."""
@@ -94,17 +92,18 @@ def rates(model: Model, name: str, files: list[str]) -> str:
 
     The two take turns in pieces, so that another program's load falls on both.
     """
-    size = max(BATCH, len(files) // 4 // BATCH * BATCH)
+    batch = model.batch_size
+    size = max(batch, len(files) // 4)
     pieces = [files[i : i + size] for i in range(0, len(files), size)]
     through = bare = 0.0
-    list(predict(model, files[:BATCH], left_out=[]))
+    list(predict(model, files[:batch], left_out=[]))
     for piece in pieces:
         arrays = np.stack([model.read(file) for file in piece])
         before = time.perf_counter()
-        for i in range(0, len(arrays), BATCH):
-            model.probabilities(arrays[i : i + BATCH])
+        for i in range(0, len(arrays), batch):
+            model.probabilities(arrays[i : i + batch])
         between = time.perf_counter()
-        assert len(list(predict(model, piece, left_out=[], batch_size=BATCH))) == len(piece)
+        assert len(list(predict(model, piece, left_out=[]))) == len(piece)
         bare, through = bare + between - before, through + time.perf_counter() - between
     n = len(files)
     return (
