@@ -32,7 +32,7 @@ def build(service: Service, folder: Path) -> gr.Blocks:
         gr.Markdown(about(model.facts))
         hidden = gr.File(visible=False)
         gr.Button(visible=False).click(
-            in_words(lambda path: as_dict(service.answer(_given(path)), timeline=True)),
+            in_words(lambda path: for_clients(service.answer(_given(path)))),
             hidden, gr.JSON(visible=False), api_name="classify",
             api_description="Classify a recording or a picture: class, probabilities, timeline.",
         )  # fmt: skip
@@ -144,6 +144,15 @@ def headline(prediction: Prediction) -> str:
         agreeing = round(prediction.agreement * len(clips))
         lines.append(f"{agreeing} of {len(clips)} clips agree, {clock(clips[-1].end_s)} in all.")
     return "\n\n".join(lines)
+
+
+def for_clients(prediction: Prediction) -> dict[str, Any]:
+    """The prediction with its timeline as plain data, under "file" the name that was sent.
+
+    Gradio's client would download whatever stands under "path".
+    """
+    plain = as_dict(prediction, timeline=True)
+    return {"file": plain.pop("path")} | plain
 
 
 def timeline_rows(prediction: Prediction) -> list[list[str]]:

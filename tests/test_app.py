@@ -74,7 +74,7 @@ def page(heard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page
 def client(page: Page) -> Any:
     from gradio_client import Client
 
-    return Client(page.url, verbose=False, download_files=False)
+    return Client(page.url, verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +92,23 @@ def classify(client: Any, file: Path) -> Any:
 def test_the_api_answers_as_the_command(page: Page, client: Any, songs: dict[str, Path]) -> None:
     for label, song in songs.items():
         answer = classify(client, song)
-        assert (answer["class"], answer["path"]) == (label, song.name)
+        assert (answer["class"], answer["file"]) == (label, song.name)
         assert answer["seconds"] == 3
         assert len(answer["timeline"]) == 5
+
+
+def test_the_api_makes_a_table(client: Any, songs: dict[str, Path], tmp_path: Path) -> None:
+    from gradio_client import handle_file
+
+    (tmp_path / "bad.mp3").write_bytes(b"no music")
+    files = [handle_file(str(file)) for file in (*songs.values(), tmp_path / "bad.mp3")]
+    table, file = client.predict(files, api_name="/classify_many")
+    assert [row[:2] for row in table["data"]] == [
+        ["high.wav", "high"], ["low.wav", "low"], ["bad.mp3", ""],
+    ]  # fmt: skip
+    assert "neither a picture nor a recording" in table["data"][2][4]
+    path = file["value"] if isinstance(file, dict) else file
+    assert Path(path).read_text().count("\n") == 3
 
 
 def test_the_api_answers_curl(page: Page, songs: dict[str, Path]) -> None:
