@@ -23,7 +23,7 @@ install: $(VENV)/installed ## make .venv with what training and predicting need
 install-dev: $(VENV)/installed-dev ## and with what tests and checks need
 
 demo: install ## train on subsampled_data and classify one of its pictures
-	$(RUN) main.py --data subsampled_data --epochs 3
+	$(RUN) main.py --data subsampled_data
 	$(RUN) predict.py runs/latest/model.pth subsampled_data/Orchestral --top 2
 
 test: install-dev ## run every test
