@@ -18,6 +18,7 @@ import yaml
 from command import DONE, INTERRUPTED, SOME_LEFT_OUT, config_from, make_parser, run
 from data.config import DataConfig, parse_size
 from train.config import TrainConfig
+from train.launch import start_all, starts_here
 
 HERE = Path(__file__).resolve().parent
 
@@ -34,7 +35,10 @@ def main() -> int:
         if not (resumed / "config.yaml").is_file() or (resumed / "model.pth").exists():
             raise ValueError(f"{args.resume} is no interrupted run: there is nothing to go on with")
         args = parser.parse_args(["--config", str(resumed / "config.yaml")])
-    return train(config_from(args, DataConfig), config_from(args, TrainConfig), resumed)
+    data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
+    if starts_here(config.devices, config.nodes) and not data_config.leak_check:
+        return start_all(config.devices, config.nodes)
+    return train(data_config, config, resumed)
 
 
 def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) -> int:
@@ -45,13 +49,19 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     from data.summary import table
     from train.classifier import wide
     from train.device import describe, make_fabric
+    from train.ranks import agreed, first
+    from train.stepping import check_optimizer
     from train.weights import RANDOM, backbone_with_weights
 
     root = Path(data_config.data or default_root())
     if root.suffix.lower() == ".csv" or root.is_file():
         return train_table(root, data_config, config, resumed, started)
+    check_optimizer(config.optimizer)
     examples = scan(root, data_config.group)
-    fabric = make_fabric(config.accelerator, config.precision)
+    fabric = make_fabric(
+        config.accelerator, config.precision, strategy=config.strategy,
+        n_devices=1 if data_config.leak_check else config.devices, n_nodes=config.nodes,
+    )  # fmt: skip
     size = parse_size(data_config.image_size) if data_config.image_size else None
     backbone, name, weights = backbone_with_weights(config, size)
     on_cpu = fabric.device.type == "cpu"
@@ -61,16 +71,18 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
 
     source = backbone.pretrained_cfg
     size = size or wide(backbone)
-    ready = prepare(
-        examples, data_config, size=size, mean=tuple(source["mean"]), std=tuple(source["std"]),
-        split_file=resumed / "split.csv" if resumed else data_config.split, seed=config.seed,
-    )  # fmt: skip
+    with first(fabric):
+        ready = prepare(
+            examples, data_config, size=size, mean=tuple(source["mean"]), std=tuple(source["std"]),
+            split_file=resumed / "split.csv" if resumed else data_config.split, seed=config.seed,
+        )  # fmt: skip
     print(table(ready.rows), *(f"note: {note}" for note in ready.notes), sep="\n", flush=True)
     if data_config.leak_check:
         return leak_check(ready, fabric, backbone, config, data_config.folds)
-    if not resumed:
+    if not resumed and fabric.is_global_zero:
         data_config = dataclasses.replace(data_config, data=str(root.resolve()))
         resumed = start_run(new_run(Path(config.out), name), data_config, config, ready)
+    resumed = agreed(fabric, resumed)
     facts = facts_of(resumed, root, started) | {
         "backbone": name, "image": ready.spec, "first_line": first_line, "notes": ready.notes,
         "counts": ready.rows, "audit": ready.audit,
@@ -87,7 +99,9 @@ def train_folds(
     from train.logs import EpochLog
 
     options = dataclasses.asdict(config)
-    log = EpochLog(folder, len(ready.folds), wandb=config.wandb, options=options)
+    log: Any = None
+    if fabric.is_global_zero:
+        log = EpochLog(folder, len(ready.folds), wandb=config.wandb, options=options)
     size = (ready.spec["width"], ready.spec["height"])
     n_classes = len(ready.examples.classes)
     trainer = Trainer.start(fabric, backbone, ready.pictures, n_classes, size, config, folder, log)
@@ -97,7 +111,10 @@ def train_folds(
         print(f"\ninterrupted; go on with: python main.py --resume {folder}", file=sys.stderr)
         return INTERRUPTED
     finally:
-        log.close()
+        if log:
+            log.close()
+    if not fabric.is_global_zero:
+        return DONE
     summary = finish(trainer, finished, ready.folds, ready.test, ready.examples, facts)
     print(*summary, f"report: {folder / 'report.html'}", sep="\n")
     print(f"predict: python predict.py {folder / 'model.pth'} PICTURE")
@@ -117,7 +134,11 @@ def train_table(
     from train.logs import EpochLog
     from train.tables import NETWORK, build, fit_baselines
 
+    if config.devices * config.nodes > 1:
+        raise ValueError("a table is trained by a single process: leave out --devices and --nodes")
     name = config.model or NETWORK
+    if name != NETWORK and config.final in ("ensemble", "soup"):
+        raise ValueError(f"--final {config.final}: only networks are averaged; take refit or best")
     table = read_table(root, data_config.label, data_config.group)
     n_columns, n_classes = len(table.columns), len(table.examples.classes)
     model = build(name, n_columns, n_classes, dropout=config.dropout)

@@ -41,8 +41,10 @@ class TrainConfig:
     )
     plateau_factor: float = option(0.1, "the learning rate is then multiplied by this")
     patience: int = option(5, "epochs without a lower validation loss before fine-tuning stops")
-    final: Literal["refit", "soup", "best"] = option(
-        "refit", "the model: trained again on all folds, the mean of the folds' weights, or one's"
+    final: Literal["refit", "ensemble", "soup", "best"] = option(
+        "refit",
+        "the model: trained again on all folds, the mean of the folds' answers, or of their "
+        "weights, or the best fold's",
     )
     seed: int = option(123, "seeds every random source")
     accelerator: str = option("auto", "device: auto, cpu, cuda, mps")

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from train.classifier import Classifier
+from train.ensemble import Ensemble, members_of
 from train.explained import Scale, draw
 from train.figures import save_figure
 from train.gradcam import grad_cam
@@ -27,7 +28,7 @@ class Subject:
     network sees them; probabilities: float (n, C).
     """
 
-    model: Classifier
+    model: Classifier | Ensemble
     facts: dict[str, Any]
     paths: list[str]
     pixels: list[np.ndarray]
@@ -66,14 +67,16 @@ def write_pictures(subject: Subject, scale: Scale, out: Path, label: str | None)
 
 
 def _evidence(
-    model: Classifier, image: torch.Tensor, index: int
+    model: Classifier | Ensemble, image: torch.Tensor, index: int
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(heat (h, w), attention (T,)) of one picture; None for what the network does not have."""
     heat = attention = None
-    attend = getattr(model.backbone, "attention", None)
-    if attend is not None:
+    members = members_of(model)
+    if hasattr(members[0].backbone, "attention"):
         with torch.inference_mode():
-            attention = attend((image.float() - model.mean) / model.std)[0].numpy()
+            seen = (image.float() - members[0].mean) / members[0].std
+            each = [member.backbone.attention(seen)[0] for member in members]
+        attention = torch.stack(each).mean(dim=0).numpy()
     try:
         heat = grad_cam(model, image, index)[0].numpy()
     except ValueError:
@@ -90,7 +93,9 @@ def write_map(subject: Subject, out: Path, method: str) -> list[Path]:
     model, classes = subject.model, subject.facts["classes"]
 
     def embed(images: torch.Tensor) -> torch.Tensor:
-        return (model.features(images) - model.shift) / model.scale
+        rows = model.features(images)
+        each = [(rows - one.shift) / one.scale for one in members_of(model)]
+        return torch.stack(each).mean(dim=0)
 
     batches = [(part, part) for part in subject.images.split(32)]
     places = project(apply(embed, batches, torch.device("cpu")), method)

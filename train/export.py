@@ -90,7 +90,7 @@ def _import(config: ExportConfig) -> str:
 def _export(file: Path, config: ExportConfig) -> list[str]:
     """The lines of the table; every form is written before it is checked."""
     from train import model_file
-    from train.exports import FORMATS, rebuilt, torch_logits
+    from train.exports import FORMATS, torch_logits
 
     facts = model_file.read(file)
     if "columns" in facts["image"]:
@@ -98,7 +98,7 @@ def _export(file: Path, config: ExportConfig) -> list[str]:
             f"{file} classifies rows of tables; only networks of pictures are exported"
         )
     images = _pictures(config, facts)
-    original = rebuilt(facts)
+    original = model_file.rebuilt(facts)
     out = Path(config.out or file.parent / "exported")
     truth, rate = _answers(torch_logits(original), images, facts["temperature"])
     rows = [["form", "MB", "pictures/s", "same class", "largest difference"]]

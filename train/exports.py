@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.classifier import Classifier, create_backbone
+from train import model_file
+from train.classifier import Classifier
+from train.ensemble import Ensemble
 from train.files import write_whole
 from train.onnx_file import write_onnx
 
@@ -99,19 +101,7 @@ def to_safetensors(model: Classifier, facts: dict[str, Any], file: Path, _: np.n
     with safe_open(str(file), "pt") as opened:
         known = json.loads(opened.metadata()["facts"])
         known["weights"] = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    return torch_logits(rebuilt(known))
-
-
-def rebuilt(facts: dict[str, Any]) -> Classifier:
-    """The network of a model file's facts, with their weights, in evaluation mode."""
-    spec, weights = facts["image"], facts["weights"]
-    backbone = create_backbone(facts["backbone"], (spec["width"], spec["height"]))
-    model = Classifier(
-        backbone, len(facts["classes"]), dropout=0.0, pooling=facts["pooling"],
-        n_features=weights["head.weight"].shape[1],
-    )  # fmt: skip
-    model.load_state_dict(weights)
-    return model.eval()
+    return torch_logits(model_file.rebuilt(known))
 
 
 def to_timm_hub(model: Classifier, facts: dict[str, Any], folder: Path, _: np.ndarray) -> LogitsOf:
@@ -123,6 +113,8 @@ def to_timm_hub(model: Classifier, facts: dict[str, Any], folder: Path, _: np.nd
     import timm
     from timm.models import save_for_hf
 
+    if isinstance(model, Ensemble):
+        raise ValueError("--timm-hub: timm has no ensembles; use --torchscript or --onnx")
     if facts["pooling"] != "last":
         raise ValueError(
             f"--timm-hub: timm has no network with pooling={facts['pooling']}; "

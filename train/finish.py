@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ def finish(
     """
     run = trainer.run
     outcome = conclude(trainer, finished, folds, test, examples)
+    trainer = replace(trainer, model=outcome.model)
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
     everyone = np.unique(np.concatenate([at for _, at, _ in outcome.held_out]))
     tested = _tested(trainer, outcome, examples, facts["image"]["canvas"])

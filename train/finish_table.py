@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def finish_table(
     """
     run = trainer.run
     outcome = conclude(trainer, finished, folds, test, examples)
+    trainer = replace(trainer, model=outcome.model)
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
     saved = model_file.save(
         run / "model.pth", outcome.weights, backbone=facts["backbone"], pooling="table",
@@ -113,7 +115,7 @@ def _exported(model: torch.nn.Module, n_columns: int) -> onnx.ModelProto:
         warnings.simplefilter("ignore")  # the exporter's own deprecations are not the user's matter
         program = torch.onnx.export(
             model, (torch.zeros(2, n_columns),), input_names=["rows"], output_names=["logits"],
-            dynamic_shapes={"rows": {0: "batch"}}, dynamo=True, verbose=False,
+            dynamic_shapes=({0: "batch"},), dynamo=True, verbose=False,
         )  # fmt: skip
     if program is None:
         raise ValueError("torch made no ONNX program of this network")

@@ -4,20 +4,23 @@ import torch
 from torch.nn.functional import interpolate
 
 from train.classifier import Classifier
+from train.ensemble import Ensemble, members_of
 from train.pooling import pool, row_statistics
 
 
 def grad_cam(
-    model: Classifier, images: torch.Tensor, class_index: int | torch.Tensor
+    model: Classifier | Ensemble, images: torch.Tensor, class_index: int | torch.Tensor
 ) -> torch.Tensor:
     """Heat float (B, H, W) in [0, 1] of uint8 pictures (B, 3, H, W); the hottest place is 1.
 
     class_index: one for all or int (B,). A picture in which nothing speaks for the class is 0
-    everywhere. The model must be in evaluation mode. Raises ValueError for networks without feature
-    maps, as transformers and LSTMs. Selvaraju et al., "Grad-CAM", ICCV 2017.
+    everywhere; an ensemble's heat is the sum of its members'. The model must be in evaluation mode.
+    Raises ValueError for networks without feature maps, as transformers and LSTMs. Selvaraju et
+    al., "Grad-CAM", ICCV 2017.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        heat = _heat(model, images.clone(), class_index)
+        seen = images.clone()
+        heat = torch.stack([_heat(one, seen, class_index) for one in members_of(model)]).sum(dim=0)
     heat = interpolate(heat.unsqueeze(1), images.shape[2:], mode="bilinear")[:, 0]
     top = heat.amax(dim=(1, 2), keepdim=True)
     return torch.where(top > 0, heat / top.clamp_min(1e-12), 0.0)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from train.classifier import Classifier, create_backbone
+from train.ensemble import ensemble_of, weights_of_members
 from train.files import write_torch
 
 FORMAT = 2  # 2: embeddings of several stages
@@ -46,31 +47,45 @@ def save(
     return facts
 
 
-def load(file: str | Path, device: str = "cpu") -> tuple[Classifier, dict[str, Any]]:
+def load(file: str | Path, device: str = "cpu") -> tuple[Any, dict[str, Any]]:
     """(model in evaluation mode on `device`, the facts without the weights).
 
     Raises ValueError with one line when the file is missing, truncated, foreign or newer.
     """
     facts = read(Path(file))
-    spec = facts["image"]
     try:
-        if "columns" in spec:
-            from train.tables import build  # scikit-learn takes a second, which pictures need not
-
-            table_model = build(facts["backbone"], len(spec["columns"]), len(facts["classes"]))
-            table_model.load_state_dict(facts.pop("weights"))
-            return table_model.eval().to(device), facts
-        backbone = create_backbone(facts["backbone"], (spec["width"], spec["height"]))
-        weights = facts.pop("weights")
-        model = Classifier(
-            backbone, len(facts["classes"]), dropout=0.0, pooling=facts["pooling"],
-            n_features=weights["head.weight"].shape[1],
-        )  # fmt: skip
-        model.load_state_dict(weights)
+        model = rebuilt(facts)
     except (RuntimeError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{file} is damaged: its weights do not fit ({reason})") from None
-    return model.eval().to(device), facts
+    del facts["weights"]
+    return model.to(device), facts
+
+
+def rebuilt(facts: dict[str, Any]) -> Any:
+    """The network of a model file's facts, with their weights, in evaluation mode."""
+    members = weights_of_members(facts["weights"])
+    if not members:
+        model = _network(facts, facts["weights"])
+        model.load_state_dict(facts["weights"])
+    else:
+        model = ensemble_of(_network(facts, members[0]), members, 1.0)
+        model.temperature.copy_(facts["weights"]["temperature"])
+    return model.eval()
+
+
+def _network(facts: dict[str, Any], weights: dict[str, torch.Tensor]) -> Any:
+    """The network that such weights are of, without them."""
+    spec, n_classes = facts["image"], len(facts["classes"])
+    if "columns" in spec:
+        from train.tables import build  # scikit-learn takes a second, which pictures need not
+
+        return build(facts["backbone"], len(spec["columns"]), n_classes)
+    backbone = create_backbone(facts["backbone"], (spec["width"], spec["height"]))
+    return Classifier(
+        backbone, n_classes, dropout=0.0, pooling=facts["pooling"],
+        n_features=weights["head.weight"].shape[1],
+    )  # fmt: skip
 
 
 def read(file: Path) -> dict[str, Any]:

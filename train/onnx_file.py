@@ -30,7 +30,7 @@ def write_onnx(file: Path, model: Classifier, facts: dict[str, Any]) -> None:
             (images,),
             input_names=["images"],
             output_names=["logits"],
-            dynamic_shapes={"images": {0: "batch"}},
+            dynamic_shapes=({0: "batch"},),
             dynamo=True,
             verbose=False,
         )

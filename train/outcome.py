@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from train.ensemble import ensemble_of
 from train.files import write_csv, write_text
 from train.folds import Trainer
 from train.inference import logits_of
@@ -31,15 +32,20 @@ class Examples:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The shipped weights, their temperature, every figure, and the probabilities behind them.
+    """The shipped model, its temperature, every figure, and the probabilities behind them.
 
     held_out: (fold or "test", positions, probabilities (n, C)) of each part not trained on.
     """
 
-    weights: dict[str, torch.Tensor]
+    model: Any
     temperature: float
     metrics: dict[str, Any]
     held_out: list[tuple[str, np.ndarray, np.ndarray]]
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The model's tensors, in the computer's own memory."""
+        return {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
 
 
 def conclude(
@@ -49,22 +55,20 @@ def conclude(
     test: np.ndarray,
     examples: Examples,
 ) -> Outcome:
-    """Load the weights that are shipped (`final_weights`) into the model and test them, once.
+    """Make the model that is shipped, by `trainer.config.final`, and test it, once.
 
     finished: the progress of every fold, and of the refit if there was one.
     """
     labels, n_folds = examples.labels, len(folds)
-    weights, about = final_weights(finished, n_folds, trainer.config.final)
-    trainer.model.load_state_dict(weights)
-    trainer.model.to(trainer.fabric.device)
     tried = finished[:n_folds]
     # On what all folds held out: one fold's own pictures flatter it.
     temperature = fit_temperature(
         np.concatenate([_logits(progress) for progress in tried]),
         np.concatenate([labels[validation] for _, validation in folds]),
     )
+    model, about = shipped(trainer, finished, n_folds, temperature)
     test_probabilities = probabilities_of(
-        logits_of(trainer.model, trainer.batches(test), trainer.fabric.device), temperature
+        logits_of(model, trainer.batches(test), trainer.fabric.device), temperature
     )
     held_out = [
         (str(k), folds[k - 1][1], probabilities_of(_logits(progress), temperature))
@@ -85,7 +89,21 @@ def conclude(
         )
         metrics["test_recordings"] = score(*songs, **keywords)
     held_out.append(("test", test, test_probabilities))
-    return Outcome(weights, temperature, metrics, held_out)
+    return Outcome(model, temperature, metrics, held_out)
+
+
+def shipped(
+    trainer: Trainer, finished: list[Progress], n_folds: int, temperature: float
+) -> tuple[Any, str]:
+    """(the model that is shipped, on the trainer's device; what it is in words)."""
+    if trainer.config.final == "ensemble":
+        members = [progress.best_weights for progress in finished[:n_folds]]
+        model = ensemble_of(trainer.model.cpu(), members, temperature)
+        about = f"the mean of the answers of {n_folds} folds' models"
+        return model.to(trainer.fabric.device), about
+    weights, about = final_weights(finished, n_folds, trainer.config.final)
+    trainer.model.load_state_dict(weights)
+    return trainer.model.to(trainer.fabric.device), about
 
 
 def final_weights(

@@ -72,7 +72,7 @@ def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], str | None]:
             facts = facts[key]
     if not isinstance(facts, dict) or not all(torch.is_tensor(t) for t in facts.values()):
         raise ValueError(f"{file} holds no weights; expected tensors by name")
-    strip = ("module.", "backbone.")
+    strip = ("module.", "members.0.", "backbone.")
     return {_without(strip, key): tensor for key, tensor in facts.items()}, name
 
 
