@@ -19,6 +19,7 @@ from command import DONE, INTERRUPTED, SOME_LEFT_OUT, config_from, make_parser, 
 from data.config import DataConfig, parse_size
 from train.config import TrainConfig
 from train.launch import start_all, starts_here
+from train.preset import add_presets, with_preset
 
 HERE = Path(__file__).resolve().parent
 
@@ -27,7 +28,8 @@ def main() -> int:
     """Parse the flags, train, and say where the results are."""
     parser = make_parser("python main.py", (__doc__ or "").strip(), DataConfig, TrainConfig)
     parser.add_argument("--resume", help="folder of an interrupted run; takes no other option")
-    args = parser.parse_args()
+    add_presets(parser)
+    args = parser.parse_args(with_preset(parser, sys.argv[1:]))
     resumed = Path(args.resume).resolve() if args.resume else None
     if resumed:
         if len(sys.argv) > 3:

@@ -9,6 +9,7 @@ inner folds are the other outer folds. All training options of main.py are taken
 
 import dataclasses
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,6 +34,7 @@ from train.inference import logits_of
 from train.loop import Progress, Row
 from train.metrics import expected_calibration_error, fit_temperature, probabilities_of
 from train.outcome import final_weights
+from train.preset import add_presets, with_preset
 from train.weights import RANDOM, backbone_with_weights
 
 Fold = tuple[np.ndarray, np.ndarray]
@@ -54,7 +56,8 @@ def main() -> int:
         "python -m bench.accuracy", (__doc__ or "").strip(), DataConfig, TrainConfig
     )
     parser.add_argument("--seeds", type=int, default=1, help="seeds, with --split")
-    args = parser.parse_args()
+    add_presets(parser)
+    args = parser.parse_args(with_preset(parser, sys.argv[1:]))
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     started = time.monotonic()
     fabric = make_fabric(config.accelerator, config.precision)
