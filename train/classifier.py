@@ -9,6 +9,7 @@ from timm.models import group_parameters
 from torch import nn
 
 from train import networks  # noqa: F401  importing it registers them
+from train.dropout import Dropout
 from train.pooling import pooled_stages, stages_of
 
 
@@ -42,7 +43,7 @@ class Classifier(nn.Module):
         self.backbone = backbone
         self.pooling = pooling
         self.stages = stages_of(backbone) if pooling == "stages" else []
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         if n_features is None:
             n_features = getattr(backbone, "head_hidden_size", None) or backbone.num_features
         self.head = nn.Linear(n_features, n_classes)
