@@ -28,6 +28,7 @@ from train.classifier import Classifier, create_backbone
 from train.device import describe, make_fabric
 from train.inference import apply
 from train.loop import train_one_epoch
+from train.step import Step
 
 SIZE = (224, 224)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -121,9 +122,10 @@ def training(fabric: Any, batches: Any, n: int) -> float:
     model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
     model, optimizer = fabric.setup(model, optimizer)
-    train_one_epoch(fabric, model, list(batches(0))[:2], optimizer, None)
+    step = Step(fabric, model, optimizer)
+    train_one_epoch(step, list(batches(0))[:2])
     start = time.perf_counter()
-    train_one_epoch(fabric, model, batches(1), optimizer, None)
+    train_one_epoch(step, batches(1))
     return n / (time.perf_counter() - start)
 
 

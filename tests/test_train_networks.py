@@ -1,6 +1,5 @@
 """The networks of earlier projects: what they are, what they learn, what they look at."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import torch
 
 from train.classifier import Classifier, create_backbone
 from train.config import TrainConfig
-from train.loop import Phase, _stepping
 from train.networks.base import grey
 from train.onnx_file import write_onnx
+from train.stepping import make_optimizer
 from train.weights import RANDOM, backbone_with_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,10 +147,9 @@ def test_onnx_answers_as_torch_does(name: str, tmp_path: Path) -> None:
 def test_the_optimizer_is_the_one_asked_for(name: str, kind: str) -> None:
     model = torch.nn.Linear(2, 2)
     config = TrainConfig(optimizer=name, weight_decay=0.03)
-    phase = Phase("finetune", 0.02, 1, 5, 2, lambda seed: [], lambda: [], np.empty(0), None)
-    optimizer, _ = _stepping(model, phase, config)
+    optimizer = make_optimizer(model, learning_rate=0.02, config=config)
     assert type(optimizer).__name__ == kind
     assert optimizer.param_groups[0]["lr"] == 0.02
     assert optimizer.param_groups[0]["weight_decay"] == 0.03
-    head = dataclasses.replace(phase, name="head")
-    assert type(_stepping(model, head, config)[0]) is torch.optim.SGD
+    head = make_optimizer(model, learning_rate=0.02, config=config, head_only=True)
+    assert type(head) is torch.optim.SGD

@@ -30,12 +30,30 @@ class TrainConfig:
         "auto", "then train: all layers, last:N stages, or none; auto is none on a CPU, else all"
     )
     epochs: int = option(10, "most epochs of fine-tuning")
-    optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = option("sgd", "of fine-tuning")
+    optimizer: str = option("sgd", "of fine-tuning: also adamw, adagrad, or any other of timm's")
     learning_rate: float = option(0.003, "learning rate of fine-tuning")
+    layer_decay: float = option(1.0, "each layer learns at this part of the rate of the one above")
+    schedule: Literal["plateau", "cosine"] = option(
+        "plateau", "the rate drops when the validation loss stands still, or falls as a cosine"
+    )
+    warmup_epochs: int = option(0, "epochs of fine-tuning in which the rate rises to its value")
     momentum: float = option(0.9, "SGD momentum")
     weight_decay: float = option(1e-4, "weight decay")
-    batch_size: int = option(32, "pictures in a batch")
-    class_weights: bool = option(False, "weigh each class by the inverse of its size in the loss")
+    batch_size: int = option(32, "pictures in a batch, over all devices together")
+    micro_batch: int | None = option(
+        None, "pictures that a device computes at once, adding up gradients; default what it holds"
+    )
+    balance: Literal["none", "loss", "sampler"] = option(
+        "none", "weigh classes by the inverse of their size, in the loss or by how often they come"
+    )
+    label_smoothing: float = option(0.0, "part of a label that is spread over all classes")
+    mixup: float = option(0.0, "mix pairs of pictures, by a Beta distribution of this parameter")
+    cutmix: float = option(0.0, "paste a part of a picture into another, likewise")
+    drop_path: float = option(0.0, "stochastic depth, for networks that have it")
+    ema: float = option(0.0, "test and keep the mean of the weights over steps, with this decay")
+    compile: Literal["auto", "yes", "no"] = option(
+        "no", "torch.compile; auto is yes for long fine-tuning on a GPU"
+    )
     plateau_patience: int = option(
         2, "epochs without a lower validation loss before the rate drops"
     )
@@ -48,6 +66,9 @@ class TrainConfig:
     )
     seed: int = option(123, "seeds every random source")
     accelerator: str = option("auto", "device: auto, cpu, cuda, mps")
+    devices: int = option(1, "devices of this machine that train together")
+    nodes: int = option(1, "machines that train together; start the command on each")
+    strategy: Literal["auto", "ddp"] = option("auto", "ddp, also with a single device")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = option(
         "auto", "auto is bf16-mixed where the processor has it"
     )
@@ -62,6 +83,12 @@ class TrainConfig:
             raise ValueError(f"--dropout {self.dropout}: must be in [0, 1)")
         if not 0 < self.plateau_factor < 1:
             raise ValueError(f"--plateau-factor {self.plateau_factor}: must be in (0, 1)")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"--layer-decay {self.layer_decay}: must be in (0, 1]")
+        for name in ("label_smoothing", "drop_path", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} {getattr(self, name)}: must be in [0, 1)")
         least = {"epochs": 0, "head_epochs": 0, "batch_size": 1, "patience": 1}
         least |= {
             "head_patience": 1,
@@ -69,7 +96,14 @@ class TrainConfig:
             "seed": 0,
             "momentum": 0,
             "weight_decay": 0,
+            "warmup_epochs": 0,
+            "devices": 1,
+            "nodes": 1,
+            "mixup": 0,
+            "cutmix": 0,
         }
+        if self.micro_batch is not None:
+            least["micro_batch"] = 1
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
                 flag = "--" + name.replace("_", "-")

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,11 @@ from train.config import TrainConfig
 from train.files import write_torch
 from train.head import embeddings_of, fit_head
 from train.loop import Phase, Progress, Row, fit
+from train.memory import Parts
 from train.pooling import stages_of
+from train.ranks import agreed, barrier, share
+
+STEPS_TO_COMPILE = 5000  # fewer would not win back the minute or so that compiling takes
 
 
 class Pictures(Protocol):
@@ -40,7 +45,7 @@ class Log(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
-    """What all folds share."""
+    """What all folds share; the first process alone logs."""
 
     fabric: Fabric
     model: Classifier
@@ -48,6 +53,7 @@ class Trainer:
     config: TrainConfig
     run: Path
     log: Log
+    parts: Parts = dataclasses.field(default_factory=Parts)
 
     @classmethod
     def start(
@@ -71,13 +77,23 @@ class Trainer:
             backbone, n_classes, dropout=config.dropout, pooling=pooling, n_features=n_features
         )
         model.to(memory_format=torch.channels_last)  # what convolutions are fastest with
-        return cls(fabric, model, pictures, config, run, log)
+        return cls(fabric, model, pictures, config, run, log, Parts(config.micro_batch))
 
     def batches(self, positions: np.ndarray, seed: int | None = None) -> Any:
         """Batches of pictures for this device."""
+        return self._batches(positions, seed)
+
+    def shares(self, positions: np.ndarray, seed: int) -> Any:
+        """This process's share of each batch for training."""
+        if self.fabric.world_size == 1:
+            return self._batches(positions, seed)
+        share = (self.fabric.global_rank, self.fabric.world_size)
+        return self._batches(positions, seed, share=share)
+
+    def _batches(self, positions: np.ndarray, seed: int | None, **options: Any) -> Any:
         pin = self.fabric.device.type == "cuda"
         return self.pictures.batches(
-            positions, batch_size=self.config.batch_size, seed=seed, pin=pin
+            positions, batch_size=self.config.batch_size, seed=seed, pin=pin, **options
         )
 
 
@@ -131,54 +147,85 @@ def rates_of(progress: Progress) -> dict[str, list[float]]:
 def _finished(
     trainer: Trainer, fold: Fold, everything: np.ndarray, start: dict[str, torch.Tensor]
 ) -> Progress:
-    file = trainer.run / "checkpoints" / f"fold_{fold.number}.pth"
-    if file.exists():
+    fabric, file = trainer.fabric, trainer.run / "checkpoints" / f"fold_{fold.number}.pth"
+    if agreed(fabric, file.exists()):
         return load_progress(file)
-    embeddings = embeddings_of(trainer, everything) if trainer.config.head_epochs else None
+    with_head = trainer.config.head_epochs and fabric.is_global_zero
+    embeddings = embeddings_of(trainer, everything) if with_head else None
     trainer.model.load_state_dict(start)
     progress = train_fold(trainer, fold, embeddings)
-    progress = dataclasses.replace(progress, weights={}, optimizer={}, scheduler={})
-    write_torch(file, dataclasses.asdict(progress))
-    (trainer.run / "checkpoints" / "current.pth").unlink(missing_ok=True)
+    progress = dataclasses.replace(progress, weights={}, averaged={}, optimizer={}, scheduler={})
+    if fabric.is_global_zero:
+        write_torch(file, dataclasses.asdict(progress))
+        (trainer.run / "checkpoints" / "current.pth").unlink(missing_ok=True)
+    barrier(fabric)
     return progress
 
 
 def train_fold(trainer: Trainer, fold: Fold, embeddings: np.ndarray | None) -> Progress:
-    """The progress of one fold after its phases, its best weights those of the whole model."""
-    config, model = trainer.config, trainer.model
+    """The progress of one fold after its phases, its best weights those of the whole model.
+
+    The first process alone trains the head, on the embeddings that it has, and writes files.
+    """
+    config, model, fabric = trainer.config, trainer.model, trainer.fabric
     current = trainer.run / "checkpoints" / "current.pth"
     torch.manual_seed(fold.seed(config))
     model.head.reset_parameters()
     model.unfreeze(config.finetune)
-    class_weights = _balanced(trainer, fold.train) if config.class_weights else None
-    if current.exists():
+    class_weights = _balanced(trainer, fold.train) if config.balance != "none" else None
+    progress = Progress()
+    if fabric.is_global_zero and current.exists():
         progress = load_progress(current)
-    else:
-        progress = Progress()
-        if embeddings is not None:
-            progress = fit_head(trainer, fold, embeddings, class_weights)
+    elif embeddings is not None:
+        progress = fit_head(trainer, fold, embeddings, class_weights)
+    progress = agreed(fabric, progress)
+    if progress.best_weights:  # the head's, in the processes that did not train it
+        model.load_state_dict(progress.best_weights)
     if config.finetune == "none":
         return progress
 
     def on_epoch(progress: Progress, row: Row) -> None:
-        write_torch(current, dataclasses.asdict(progress))
-        trainer.log.epoch(fold.number, row)
+        if fabric.is_global_zero:
+            write_torch(current, dataclasses.asdict(progress))
+            trainer.log.epoch(fold.number, row)
 
-    phase = Phase(
+    seed = fold.seed(config)
+    fit(
+        fabric, model, _finetuning(trainer, fold, class_weights), config, progress, seed=seed,
+        on_epoch=on_epoch, parts=trainer.parts,
+    )  # fmt: skip
+    return progress
+
+
+def _finetuning(trainer: Trainer, fold: Fold, class_weights: torch.Tensor | None) -> Phase:
+    config, labels = trainer.config, trainer.pictures.labels
+    validation = share(trainer.fabric, fold.validation)
+
+    def batches(epoch_seed: int) -> Any:
+        train = fold.train
+        if config.balance == "sampler":
+            chances = 1 / np.bincount(labels[train])[labels[train]]
+            rng = np.random.default_rng(epoch_seed)
+            train = rng.choice(train, len(train), p=chances / chances.sum())
+        return trainer.shares(train, epoch_seed)
+
+    n_steps = config.epochs * math.ceil(len(fold.train) / config.batch_size)
+    on_gpu = trainer.fabric.device.type == "cuda"
+    return Phase(
         "finetune",
         config.learning_rate,
         config.epochs,
         config.patience,
         config.plateau_patience,
-        lambda epoch_seed: trainer.batches(fold.train, epoch_seed),
-        lambda: trainer.batches(fold.validation),
-        trainer.pictures.labels[fold.validation],
-        class_weights,
+        batches,
+        lambda: trainer.batches(validation) if len(validation) else [],
+        labels[fold.validation],
+        class_weights if config.balance == "loss" else None,
         fold.rates["finetune"] if fold.rates else None,
+        together=True,
+        compiled=config.compile == "yes"
+        or (config.compile == "auto" and on_gpu and n_steps >= STEPS_TO_COMPILE),
     )
-    seed = fold.seed(config)
-    fit(trainer.fabric, model, phase, config, progress, seed=seed, on_epoch=on_epoch)
-    return progress
 
 
 def _balanced(trainer: Trainer, train: np.ndarray) -> torch.Tensor:

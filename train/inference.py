@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from train.memory import Parts
+
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -14,12 +16,20 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 def apply(
     function: Callable[[torch.Tensor], torch.Tensor], batches: Iterable[Batch], device: torch.device
 ) -> np.ndarray:
-    """float32 (n, K): `function` of the images of every batch, in their order."""
-    outputs = [
-        function(images.to(device, non_blocking=True)).float().cpu()
-        for images, _ in progress_bar(batches, "evaluating")
-    ]
-    return torch.cat(outputs).numpy()
+    """float32 (n, K): `function` of the images of every batch, in their order; (0, 0) of none."""
+    outputs: list[torch.Tensor] = [torch.empty(0, 0)]
+    parts = Parts()
+    for images, _ in progress_bar(batches, "evaluating"):
+        done = len(outputs)
+
+        def begin(done: int = done) -> None:
+            del outputs[done:]
+
+        def answer(part: slice, images: torch.Tensor = images) -> None:
+            outputs.append(function(images[part].to(device, non_blocking=True)).float().cpu())
+
+        parts.each(len(images), answer, begin)
+    return torch.cat(outputs[1:] or outputs).numpy()
 
 
 def progress_bar(batches: Iterable[Batch], what: str) -> Iterable[Batch]:

@@ -1,0 +1,58 @@
+"""A batch in parts, no larger than the memory allows."""
+
+import gc
+import sys
+from collections.abc import Callable
+
+import torch
+
+SAYINGS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+
+
+class Parts:
+    """How many pictures go through the network at once: half as many after running out of memory.
+
+    most: to begin with; None for whole batches.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self.most = most or sys.maxsize
+        self._to_say = False
+
+    def each(self, n: int, work: Callable[[slice], None], begin: Callable[[], None]) -> None:
+        """Call begin(), then work on parts, alike in size, of range(n); all over after a failure.
+
+        Raises ValueError when not even a single picture fits.
+        """
+        while not self._all(n, work, begin):
+            at_once = min(self.most, n)
+            if at_once == 1:
+                raise ValueError(
+                    "a single picture does not fit into the memory of the device: take a smaller "
+                    "--image-size or another --model"
+                )
+            self.most, self._to_say = -(-at_once // 2), True
+            gc.collect()  # the failed attempt's tensors may hang on its traceback
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        if self._to_say:
+            print(f"note: out of memory; going on with {self.most} pictures at a time, whose "
+                  "gradients add up to those of a batch", flush=True)  # fmt: skip
+            self._to_say = False
+
+    def _all(self, n: int, work: Callable[[slice], None], begin: Callable[[], None]) -> bool:
+        begin()
+        n_parts = -(-n // self.most)
+        try:
+            for i in range(n_parts):
+                work(slice(n * i // n_parts, n * (i + 1) // n_parts))
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                return False
+            raise
+        return True
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether the error says that memory ran out, of a GPU or of the processor."""
+    return isinstance(error, torch.OutOfMemoryError) or any(s in str(error) for s in SAYINGS)
