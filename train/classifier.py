@@ -53,6 +53,11 @@ class Classifier(nn.Module):
         self.register_buffer("shift", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
 
+    @property
+    def n_features(self) -> int:
+        """Length of an embedding."""
+        return self.head.in_features
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, C)."""
         return self.classify(self.features(images))

@@ -38,6 +38,11 @@ class Ensemble(nn.Module):
         """How all members embed pictures."""
         return self.members[0].pooling  # type: ignore[return-value]
 
+    @property
+    def n_features(self) -> int:
+        """Length of an embedding."""
+        return self.members[0].n_features  # type: ignore[return-value]
+
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits (B, C) of pictures, or of rows of a table."""
         if self.one_backbone:

@@ -98,16 +98,14 @@ def test(
     import numpy as np
     import torch
 
+    from data.decoded import Decoded
     from data.loader import Pictures
-    from data.transforms import SpectrogramCrop
-    from train.inference import logits_of
     from train.metrics import probabilities_of
-    from train.shown import look_at
+    from train.shown import answers_of, look_at
 
     spec: ImageSpec = facts["image"]
-    whole = SpectrogramCrop(spec, min_time=1, min_frequency=1)
     pictures = Pictures(
-        examples.files(), examples.labels, spec, decoded=None, crop=whole, workers=0
+        Decoded(examples.root, examples.paths, spec["canvas"]), examples.labels, spec
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
@@ -115,12 +113,12 @@ def test(
     def batches(positions: np.ndarray) -> Any:
         return pictures.batches(positions, batch_size=batch_size)
 
-    logits = logits_of(model, batches(np.arange(len(examples))), device)
+    answers = answers_of(model, batches, len(examples), device)
     about = {
         "classes": examples.classes, "paths": examples.paths, "labels": examples.labels,
-        "probabilities": probabilities_of(logits, facts["temperature"]),
+        "probabilities": probabilities_of(answers.logits, facts["temperature"]),
     }  # fmt: skip
-    return look_at(model, about, batches, device, facts["image"]["canvas"])
+    return look_at(model, about, answers, batches, device, facts["image"]["canvas"])
 
 
 def distance_lines(

@@ -12,6 +12,7 @@ from train.card import write_card
 from train.distance import reference_of
 from train.familiar import describe_batches
 from train.folds import Trainer
+from train.head import embeddings_of
 from train.inference import apply
 from train.loop import Progress
 from train.onnx_file import write_onnx
@@ -47,14 +48,15 @@ def finish(
     outcome = conclude(trainer, finished, folds, test, examples)
     trainer = replace(trainer, model=outcome.model)
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
-    everyone = np.unique(np.concatenate([at for _, at, _ in outcome.held_out]))
+    development = np.unique(np.concatenate([part for fold in folds for part in fold]))
     tested = _tested(trainer, outcome, examples, facts["image"]["canvas"])
+    familiar = describe_batches(trainer.batches(development), examples.groups[development])
     saved = model_file.save(
         run / "model.pth", outcome.weights,
         backbone=facts["backbone"], pooling=trainer.model.pooling, classes=examples.classes,
         image=facts["image"], render=facts["render"], temperature=outcome.temperature,
-        config=facts["config"], metrics=metrics, familiar=_familiar(trainer, folds, examples),
-        reference=_reference(trainer, everyone, examples.groups, facts["audit"]),
+        config=facts["config"], metrics=metrics, familiar=familiar,
+        reference=_reference(trainer, development, examples.groups, facts["audit"]),
     )  # fmt: skip
     write_json(run / "metrics.json", metrics)
     write_predictions(run / "predictions.csv", outcome, examples)
@@ -68,20 +70,16 @@ def finish(
     return page["summary"]
 
 
-def _familiar(
-    trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray]], examples: Examples
-) -> dict[str, Any] | None:
-    """What the pictures of all folds look like; the test part stays unseen."""
-    development = np.unique(np.concatenate([part for fold in folds for part in fold]))
-    return describe_batches(trainer.batches(development), examples.groups[development])
-
-
 def _reference(
-    trainer: Trainer, part: np.ndarray, groups: np.ndarray, audit: dict[str, Any] | None
+    trainer: Trainer, development: np.ndarray, groups: np.ndarray, audit: dict[str, Any] | None
 ) -> dict[str, Any] | None:
-    """What later pictures are compared with: some of all parts, by the model that is shipped."""
-    some = np.sort(np.random.default_rng(0).permutation(part)[:MOST_COMPARED])
-    embeddings = apply(trainer.model.eval().features, trainer.batches(some), trainer.fabric.device)
+    """What later pictures are compared with: some of all folds', by the model that is shipped."""
+    some = np.sort(np.random.default_rng(0).permutation(development)[:MOST_COMPARED])
+    if trainer.config.finetune == "none":  # the backbone is as it was: they are known
+        embeddings = embeddings_of(trainer, development)[some].astype(np.float32)
+    else:
+        model = trainer.model.eval()
+        embeddings = apply(model.features, trainer.batches(some), trainer.fabric.device)
     reference = reference_of(embeddings, groups[some])
     return reference and reference | {"colour_map": (audit or {}).get("colour_map")}
 
@@ -95,5 +93,6 @@ def _tested(
         "labels": examples.labels[test], "probabilities": probabilities,
     }  # fmt: skip
     return look_at(
-        trainer.model, about, lambda at: trainer.batches(test[at]), trainer.fabric.device, shape
-    )
+        trainer.model, about, outcome.answers, lambda at: trainer.batches(test[at]),
+        trainer.fabric.device, shape,
+    )  # fmt: skip

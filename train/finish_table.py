@@ -17,7 +17,6 @@ from train import model_file
 from train.card import write_card
 from train.files import write_whole
 from train.folds import Trainer
-from train.inference import apply
 from train.loop import Progress
 from train.outcome import (
     Examples,
@@ -29,7 +28,7 @@ from train.outcome import (
     write_predictions,
 )
 from train.report import write_report
-from train.shown import MOST_EMBEDDED, Tested
+from train.shown import Tested
 from train.tables import Baseline
 
 STRIP = (240, 40)  # width, height of the picture of a row in the report
@@ -84,12 +83,9 @@ def _tested(trainer: Trainer, outcome: Outcome, examples: Examples) -> Tested:
     def heat(positions: np.ndarray, class_indices: np.ndarray) -> np.ndarray:
         raise ValueError("a table has no places to look at")
 
-    embedded = np.sort(np.random.default_rng(0).permutation(len(test))[:MOST_EMBEDDED])
-    batches = trainer.batches(test[embedded])
-    embeddings = apply(trainer.model.eval().features, batches, trainer.fabric.device)
     return Tested(
-        examples.classes, examples.paths[test], examples.labels[test], probabilities, embedded,
-        embeddings, pictures, heat, STRIP,
+        examples.classes, examples.paths[test], examples.labels[test], probabilities,
+        outcome.answers.embedded, outcome.answers.embeddings, pictures, heat, STRIP,
     )  # fmt: skip
 
 

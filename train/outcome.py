@@ -11,9 +11,9 @@ import torch
 from train.ensemble import ensemble_of
 from train.files import write_csv, write_text
 from train.folds import Trainer
-from train.inference import logits_of
 from train.loop import Progress
 from train.metrics import by_recording, fit_temperature, probabilities_of, score
+from train.shown import Answers, answers_of
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,15 @@ class Examples:
 class Outcome:
     """The shipped model, its temperature, every figure, and the probabilities behind them.
 
-    held_out: (fold or "test", positions, probabilities (n, C)) of each part not trained on.
+    held_out: (fold or "test", positions, probabilities (n, C)) of each part not trained on;
+    answers: the test's, before calibration.
     """
 
     model: Any
     temperature: float
     metrics: dict[str, Any]
     held_out: list[tuple[str, np.ndarray, np.ndarray]]
+    answers: Answers
 
     @property
     def weights(self) -> dict[str, torch.Tensor]:
@@ -67,9 +69,10 @@ def conclude(
         np.concatenate([labels[validation] for _, validation in folds]),
     )
     model, about = shipped(trainer, finished, n_folds, temperature)
-    test_probabilities = probabilities_of(
-        logits_of(model, trainer.batches(test), trainer.fabric.device), temperature
+    answers = answers_of(
+        model, lambda at: trainer.batches(test[at]), len(test), trainer.fabric.device
     )
+    test_probabilities = probabilities_of(answers.logits, temperature)
     held_out = [
         (str(k), folds[k - 1][1], probabilities_of(_logits(progress), temperature))
         for k, progress in enumerate(tried, start=1)
@@ -89,7 +92,7 @@ def conclude(
         )
         metrics["test_recordings"] = score(*songs, **keywords)
     held_out.append(("test", test, test_probabilities))
-    return Outcome(model, temperature, metrics, held_out)
+    return Outcome(model, temperature, metrics, held_out, answers)
 
 
 def shipped(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from train.classifier import Classifier
 from train.gradcam import grad_cam
-from train.inference import Batch, apply
+from train.inference import Batch, apply, logits_of
 
 N_CONFUSIONS, N_PER_CONFUSION = 5, 3
 N_MISTAKES = 8
@@ -54,14 +54,51 @@ class Tested:
         return self.probabilities.max(axis=1)
 
 
+@dataclass(frozen=True)
+class Answers:
+    """Logits float32 (n, C) of all examples, embeddings (m, F) of some, at positions `embedded`."""
+
+    logits: np.ndarray
+    embedded: np.ndarray
+    embeddings: np.ndarray
+
+
+def answers_of(
+    model: Any, batches: Callable[[np.ndarray], Iterable[Batch]], n: int, device: torch.device
+) -> Answers:
+    """The model's answers to n examples, in full precision; one pass gives both where it can.
+
+    batches: positions -> their batches.
+    """
+    model.eval()
+    embedded = np.sort(np.random.default_rng(0).permutation(n)[:MOST_EMBEDDED])
+    if not hasattr(model, "classify") or not getattr(model, "one_backbone", True):
+        logits = logits_of(model, batches(np.arange(n)), device)
+        return Answers(logits, embedded, apply(model.features, batches(embedded), device))
+
+    def both(images: torch.Tensor) -> torch.Tensor:
+        embeddings = model.features(images)
+        return torch.cat([model.classify(embeddings), embeddings], dim=1)
+
+    some = apply(both, batches(embedded), device)
+    n_classes = some.shape[1] - model.n_features
+    logits = np.empty((n, n_classes), np.float32)
+    logits[embedded] = some[:, :n_classes]
+    rest = np.setdiff1d(np.arange(n), embedded)
+    if len(rest):
+        logits[rest] = logits_of(model, batches(rest), device)
+    return Answers(logits, embedded, some[:, n_classes:])
+
+
 def look_at(
     model: Classifier,
     examples: dict[str, Any],
+    answers: Answers,
     batches: Callable[[np.ndarray], Iterable[Batch]],
     device: torch.device,
     shape: tuple[int, int],
 ) -> Tested:
-    """The tested examples with their embeddings by the model, ready to be shown.
+    """The tested examples and the model's answers, ready to be shown.
 
     examples: classes, paths, labels and probabilities; batches: positions -> their batches.
     """
@@ -75,12 +112,9 @@ def look_at(
         named = torch.from_numpy(class_indices)
         return grad_cam(model, images.to(device), named.to(device)).cpu().numpy()
 
-    n = len(examples["labels"])
-    embedded = np.sort(np.random.default_rng(0).permutation(n)[:MOST_EMBEDDED])
-    embeddings = apply(model.eval().features, batches(embedded), device)
     return Tested(
-        **examples, embedded=embedded, embeddings=embeddings, pictures=pictures, heat=heat,
-        shape=shape,
+        **examples, embedded=answers.embedded, embeddings=answers.embeddings, pictures=pictures,
+        heat=heat, shape=shape,
     )  # fmt: skip
 
 
