@@ -64,7 +64,7 @@ class Classifier(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, F) of pictures."""
-        images = (images.float() - self.mean) / self.std
+        images = images.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)
         if self.stages:
             return pooled_stages(self.backbone, images, self.stages)
         return self.backbone(images)
