@@ -21,6 +21,12 @@ THROUGH_FFMPEG = frozenset(
     (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".mkv", ".mov", ".ac3", ".ape", ".wv")
 ) | {".xm", ".it", ".mod", ".s3m"}
 SUFFIXES = DIRECT | THROUGH_FFMPEG
+# ffmpeg's names of formats that hold their own sound. Playlists of others (hls, dash, concat) would
+# let whoever sends a file have any other of this computer read.
+FFMPEG_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,libmodplug,libopenmpt,matroska,mlp,mov,"
+    "mp3,mpc,mpc8,mpeg,mpegts,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,wv"
+)
 RATES = (1000, 768_000)  # in Hz; what lies outside is a broken header, not a recording
 CHUNK = 1 << 16  # frames read at once; so much before a damaged place is lost with it
 
@@ -117,7 +123,8 @@ def _probe_with_ffmpeg(path: Path, why_not_direct: str) -> Facts:
     if ffprobe is None or shutil.which("ffmpeg") is None:
         hint = "; ffmpeg might read it, but is not installed" if _for_ffmpeg(path) else ""
         raise DecodeError(f"cannot be decoded: {why_not_direct}{hint}")
-    command = [ffprobe, "-v", "error", "-select_streams", "a:0", "-show_entries"]
+    command = [ffprobe, "-v", "error", "-format_whitelist", FFMPEG_FORMATS]
+    command += ["-select_streams", "a:0", "-show_entries"]
     command += ["stream=sample_rate,channels,duration:format=duration", "-of", "json"]
     answer = subprocess.run([*command, f"file:{path}"], capture_output=True, check=False)
     streams = json.loads(answer.stdout or b"{}").get("streams") if answer.returncode == 0 else None
@@ -135,7 +142,8 @@ def _for_ffmpeg(path: Path) -> bool:
 
 def _read_ffmpeg(path: Path, facts: Facts) -> Iterator[np.ndarray]:
     """float32 arrays (n, channels) as ffmpeg decodes the first audio stream."""
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", f"file:{path}", "-map", "0:a:0"]
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-format_whitelist", FFMPEG_FORMATS]
+    command += ["-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-f", "f32le", "-ac", str(facts.channels), "-ar", str(facts.sr), "-"]
     size = 4 * facts.channels
     with tempfile.TemporaryFile() as errors:

@@ -47,6 +47,27 @@ def test_what_libsndfile_cannot_read_comes_through_ffmpeg(tmp_path, suffix):
     assert spectrum.argmax() == 440
 
 
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["hls.mp3", "hls.m3u8", "dash.mp4", "concat.m4a"])
+def test_a_playlist_does_not_have_other_files_of_this_computer_read(tmp_path, name):
+    """ffmpeg would follow it, and the page would draw a sound that its visitor does not have."""
+    wav, secret = write(tmp_path / "x.wav", tone(440, 2.0)), tmp_path / "secret.ts"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-c:a", "aac", secret], check=True)
+    assert 2 <= len(decoded(secret)) / SR < 2.2
+    playlists = {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{secret}\n#EXT-X-ENDLIST\n",
+        "dash": "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='static' "
+        "mediaPresentationDuration='PT2S' profiles='urn:mpeg:dash:profile:isoff-on-demand:2011'>"
+        "<Period><AdaptationSet contentType='audio'><Representation id='1' bandwidth='1000'>"
+        f"<BaseURL>file://{secret}</BaseURL></Representation></AdaptationSet></Period></MPD>",
+        "concat": "ffconcat version 1.0\nfile secret.ts\n",
+    }
+    path = tmp_path / name
+    path.write_text(playlists[path.stem])
+    with pytest.raises(audio.DecodeError, match="cannot be decoded"):
+        decoded(path)
+
+
 def test_without_ffmpeg_the_reason_names_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     path = tmp_path / "x.m4a"
