@@ -1,0 +1,149 @@
+"""Whether the timeline of two recordings, one after the other, changes class where they meet.
+
+    python -m bench.joint MUSIC --packages DEBS      # fills MUSIC, if it is not there
+    python -m render MUSIC --out pictures --clips-per-recording 6 --fmax 10000
+    python main.py --data pictures
+    python -m bench.joint MUSIC --run runs/latest [--plots FOLDER]
+
+MUSIC holds <class>/<recording>, and RUN was trained on pictures of them. Every recording of the
+first class that lay in the test part is paired with every one of the second: 60 s from the middle
+of each are joined, in either order by turns, and classified as predict.py --timeline does. The
+music is that of the demo's Electronic and Orchestral packages, every piece of two minutes or more;
+the package says the class. DEBS keeps the packages.
+"""
+
+import argparse
+import csv
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from app.answer import Moment
+from app.plot import Strips, figure
+from app.stream import predict
+from command import run
+from predict import Model, load
+from render import audio
+from subsampled_data.build import fetch, read_tracks
+
+SR = 22_050
+CLASSES = ("Electronic", "Orchestral")
+LEAST_SECONDS = 120
+
+
+def main() -> int:
+    """Parse; fill the folder of music, or join and classify."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("music", type=Path, help="folder of <class>/<recording>")
+    parser.add_argument("--packages", type=Path, default=Path(), help="folder for .deb files")
+    parser.add_argument("--run", type=Path, help="run folder with model.onnx and split.csv")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each recording")
+    parser.add_argument("--plots", type=Path, help="folder for a figure of each pair")
+    args = parser.parse_args()
+    if not args.music.is_dir():
+        fill(args.music, args.packages)
+    if args.run:
+        sounds = tested(args.run / "split.csv", args.music, args.seconds)
+        join_all(load(args.run / "model.onnx"), sounds, args.plots)
+    return 0
+
+
+def fill(music: Path, packages: Path) -> None:
+    """Unpack the music of the demo's packages of the two classes into music/<class>/."""
+    packages.mkdir(parents=True, exist_ok=True)
+    versions = {(t["label"], t["package"]): t["version"] for t in read_tracks()}
+    for (label, package), version in versions.items():
+        if label not in CLASSES:
+            continue
+        (music / label).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as made:
+            deb = fetch(package, version, packages.absolute())
+            subprocess.run(["dpkg", "-x", str(deb), made], check=True)
+            for archive in Path(made).rglob("music.pk3"):
+                zipfile.ZipFile(archive).extractall(archive.parent)
+            folders = {"music", "cdtracks", "menu"}
+            for file in sorted(Path(made).rglob("*")):
+                if file.parent.name in folders and soundtrack(file):
+                    shutil.copy(file, music / label / f"{package}-{file.stem}.ogg")
+    print(f"{music}: {len(list(music.glob('*/*')))} recordings")
+
+
+def soundtrack(file: Path) -> bool:
+    """Whether it is a recording of two minutes or more."""
+    try:
+        return audio.probe(file).seconds >= LEAST_SECONDS
+    except ValueError:
+        return False
+
+
+def tested(split: Path, music: Path, seconds: float) -> list[list[tuple[Path, np.ndarray]]]:
+    """For each class (file, float32 (n,)): the middle of each recording of the test part."""
+    with split.open(newline="", encoding="utf-8") as rows:
+        test = {r["path"].rpartition("__")[0] for r in csv.DictReader(rows) if r["split"] == "test"}
+    sounds: list[list[tuple[Path, np.ndarray]]] = []
+    for folder in sorted(path for path in music.iterdir() if path.is_dir()):
+        sounds.append([])
+        for file in sorted(folder.iterdir()):
+            if f"{folder.name}/{file.stem}" in test:
+                y = np.concatenate(list(audio.decode_stream(file, SR)))
+                n = min(len(y), round(seconds * SR))
+                sounds[-1].append((file, y[(len(y) - n) // 2 :][:n]))
+    if len(sounds) != 2 or not all(sounds):
+        raise ValueError(f"{music}: expected two classes with recordings in the test of {split}")
+    return sounds
+
+
+def join_all(model: Model, sounds: list[list[tuple[Path, np.ndarray]]], plots: Path | None) -> None:
+    """Print a line per pair, and how many change class within a clip of the joint."""
+    clip_seconds, n_held, n = model.facts["render"]["clip_seconds"], 0, 0
+    for n, pair in enumerate(product(*sounds), start=1):
+        (a, before), (b, after) = pair if n % 2 else pair[::-1]
+        with tempfile.TemporaryDirectory() as made:
+            file = Path(made) / f"{a.stem} then {b.stem}.wav"
+            soundfile.write(file, np.concatenate([before, after]), SR)
+            moments = classify(model, file, plots)
+        joint, first, second = len(before) / SR, a.parent.name, b.parent.name
+        change = change_of_class(moments, first, second, joint)
+        n_wrong = sum(m.label != first for m in moments if m.end_s <= joint)
+        n_wrong += sum(m.label != second for m in moments if m.start_s >= joint)
+        held = n_wrong < len(moments) / 4 and abs(change - joint) <= clip_seconds
+        n_held += held
+        print(f"{'yes' if held else 'no ':3s}  joint at {joint:.1f} s, changes at {change:5.1f} s, "
+              f"{n_wrong:2d} of {len(moments)} clips wrong  {first}: {a.stem}  "
+              f"{second}: {b.stem}")  # fmt: skip
+    print(f"{n_held} of {n} change class within a clip, {clip_seconds:.0f} s, of the joint")
+
+
+def classify(model: Model, file: Path, plots: Path | None) -> list[Moment]:
+    """The timeline of a recording, drawn into `plots` if that is given."""
+    strips = Strips()
+    (answer,) = predict(model, [str(file)], left_out=[], on_clip=strips.add)
+    if plots:
+        plots.mkdir(parents=True, exist_ok=True)
+        figure(answer, strips).savefig(plots / f"{file.stem}.png", dpi=130)
+    return answer.timeline
+
+
+def change_of_class(moments: list[Moment], first: str, second: str, joint: float) -> float:
+    """The second at which `first` best turns into `second`; of equals the furthest from the joint.
+
+    It lies halfway between the middles of two clips. With it, the fewest clips before are not
+    `first` and behind it not `second`.
+    """
+    middles = [0.0, *((m.start_s + m.end_s) / 2 for m in moments), moments[-1].end_s]
+    wrong = [
+        sum(m.label != first for m in moments[:k]) + sum(m.label != second for m in moments[k:])
+        for k in range(len(moments) + 1)
+    ]
+    places = [(middles[k] + middles[k + 1]) / 2 for k, n in enumerate(wrong) if n == min(wrong)]
+    return max(places, key=lambda place: abs(place - joint))
+
+
+if __name__ == "__main__":
+    run(main)
