@@ -112,6 +112,8 @@ def train_folds(
     except KeyboardInterrupt:
         print(f"\ninterrupted; go on with: python main.py --resume {folder}", file=sys.stderr)
         return INTERRUPTED
+    except OSError as error:
+        raise OSError(f"{error}; then go on with: python main.py --resume {folder}") from None
     finally:
         if log:
             log.close()

@@ -121,11 +121,14 @@ def wide(backbone: Any) -> tuple[int, int]:
     return 3 * width, height
 
 
-def create_backbone(name: str, image_size: tuple[int, int] | None = None) -> Any:
+def create_backbone(
+    name: str, image_size: tuple[int, int] | None = None, *, drop_path: float = 0.0
+) -> Any:
     """timm's network `name` without its last layer, with random weights.
 
-    image_size is (width, height); networks that fix their input size are built for it. Raises
-    ValueError that suggests near names when timm has no such network.
+    image_size is (width, height); networks that fix their input size are built for it. drop_path:
+    how often the last block is left out of training, the earlier ones less often. Raises ValueError
+    that suggests near names when timm has no such network, or when it cannot leave out blocks.
     """
     if not timm.is_model(name.split(".")[0]):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -136,7 +139,11 @@ def create_backbone(name: str, image_size: tuple[int, int] | None = None) -> Any
     size: dict[str, Any] = (
         {"img_size": (image_size[1], image_size[0])} if fixed and image_size else {}
     )
+    if drop_path:
+        size["drop_path_rate"] = drop_path
     try:
         return timm.create_model(name, num_classes=0, **size)
+    except TypeError:
+        raise ValueError(f"--drop-path {drop_path}: {name} has no stochastic depth") from None
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"timm cannot build {name}: {error}") from None

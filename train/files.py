@@ -13,20 +13,32 @@ import torch
 def write_whole(file: Path, write: Callable[[Path], None]) -> None:
     """Call `write` with a temporary path beside `file`, then give it that name.
 
-    An error or a crash in between leaves an older `file` as it was.
+    An error or a crash in between leaves an older `file` as it was; an OSError names `file`.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         write(temporary)
         temporary.replace(file)
+    except OSError as error:
+        raise OSError(f"cannot write {file}: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_torch(file: Path, facts: dict[str, Any]) -> None:
     """Save tensors and plain values as one whole file."""
-    write_whole(file, lambda temporary: torch.save(facts, temporary))
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as sink:
+            try:
+                torch.save(facts, sink)
+            except RuntimeError as error:  # torch's, on top of what the file system said
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
+
+    write_whole(file, save)
 
 
 def write_text(file: Path, text: str) -> None:

@@ -27,23 +27,28 @@ def backbone_with_weights(
 
     Raises ValueError when a network was asked for by name and its weights cannot be had.
     """
+
+    def create(name: str) -> Any:
+        return create_backbone(name, image_size, drop_path=config.drop_path)
+
     name = config.model or DEFAULT
     torch.manual_seed(config.seed)  # what no file fills starts random
     if not config.pretrained and not config.weights:
-        return create_backbone(name, image_size), name, RANDOM
+        return create(name), name, RANDOM
     if config.weights:
         state, saved_as = read_weights(Path(config.weights))
         name = config.model or saved_as or DEFAULT
-        return _filled(name, image_size, state, config.weights), name, config.weights
-    backbone = create_backbone(name, image_size)
+        return _filled(create(name), name, state, config.weights), name, config.weights
+    backbone = create(name)
     if isinstance(backbone, SequenceNetwork):  # nobody has published weights of these
         return backbone, name, RANDOM
     source = cached_file(backbone) or downloaded_file(backbone)
     if source:
-        return _filled(name, image_size, read_weights(source)[0], str(source)), name, source.name
+        return _filled(backbone, name, read_weights(source)[0], str(source)), name, source.name
     if config.model in (None, BUNDLED) and (file := bundled_file()):
         state = in_timms_names(read_weights(file)[0], create_backbone(BUNDLED))
-        return _filled(BUNDLED, image_size, state, str(file)), BUNDLED, "bundled ImageNet weights"
+        backbone = create(BUNDLED)
+        return _filled(backbone, BUNDLED, state, str(file)), BUNDLED, "bundled ImageNet weights"
     raise ValueError(
         f"no pretrained weights of {name} here, and the model hub does not answer. Three ways out: "
         "--weights FILE, --no-pretrained, or no --model for the bundled weights"
@@ -86,11 +91,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-def _filled(
-    name: str, image_size: tuple[int, int] | None, state: dict[str, torch.Tensor], source: str
-) -> Any:
+def _filled(backbone: Any, name: str, state: dict[str, torch.Tensor], source: str) -> Any:
     """The backbone with `state`; ValueError if a tensor is missing or has another shape."""
-    backbone = create_backbone(name, image_size)
     # timm's own conversion of old names and of position embeddings to another picture size
     convert = getattr(sys.modules[type(backbone).__module__], "checkpoint_filter_fn", None)
     own = backbone.state_dict()
