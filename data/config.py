@@ -34,8 +34,12 @@ class DataConfig:
     image_size: str | None = option(None, "what the network sees: N or WxH; default the backbone's")
     crop_time: float = option(0.5, "random-resized-crop keeps at least this part of the time axis")
     crop_frequency: float = option(0.9, "and at least this part of the frequency axis")
-    workers: int = option(2, "decoding processes, used when the pictures do not fit decoded_gib")
-    decoded_gib: float = option(4.0, "memory for decoded pictures, in GiB; 0 decodes every epoch")
+    workers: int = option(0, "threads that prepare pictures; 0: one for each core")
+    cache: str | None = option(
+        None,
+        "folder for decoded pictures; default $SPECTROFOLD_CACHE, else the user's cache folder",
+    )
+    cache_limit: float = option(10.0, "most GiB that it may take; 0 decodes in every epoch")
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value is out of range."""
@@ -53,8 +57,10 @@ class DataConfig:
             if not 0 < getattr(self, name) <= 1:
                 flag = "--" + name.replace("_", "-")
                 raise ValueError(f"{flag} {getattr(self, name)}: must be in (0, 1]")
-        if self.workers < 0:
-            raise ValueError(f"--workers {self.workers}: must be 0 or more")
+        for name in ("workers", "cache_limit"):
+            if not getattr(self, name) >= 0:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} {getattr(self, name)}: must be 0 or more")
         if self.image_size is not None:
             parse_size(self.image_size)
 

@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from os import cpu_count
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from data.folder import Examples
 from data.image import read_picture
+
+if TYPE_CHECKING:  # it imports torchvision, which takes seconds
+    from data.folder import Examples
 
 SIDE = 32
 # Measured on GTZAN's 499,000 pairs of pictures: of each of the 48 pairs above 0.6 the published
@@ -36,30 +38,29 @@ class Duplicate(NamedTuple):
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What tells pictures apart: digests bytes (n,), rows float32 (n, 1024), blank bool (n,).
+    """What tells pictures apart: digests bytes (n,), thumbnails uint8 (n, 32, 32), blank bool (n,).
 
-    A row has length 1, or is all 0 where a picture does not change along time and frequency.
+    There are no thumbnails of more than MOST_COMPARED pictures: nobody compares them.
     """
 
     digests: np.ndarray
-    rows: np.ndarray
+    thumbnails: np.ndarray
     blank: np.ndarray
+
+    def take(self, keep: np.ndarray) -> "Fingerprints":
+        """Those of the pictures at the positions `keep`."""
+        thumbnails = self.thumbnails[keep] if len(self.thumbnails) else self.thumbnails
+        return Fingerprints(self.digests[keep], thumbnails, self.blank[keep])
 
 
 def fingerprint(pixels: np.ndarray) -> tuple[bytes, np.ndarray, bool]:
-    """(digest of the exact pixels, row float32 (1024,), blank) of a picture uint8 (H, W, 3).
-
-    The row is the grey picture at 32 x 32 less the mean of each row and column: what two pieces
-    share because they have the same instruments or loudness is taken away, what happens when stays.
-    """
+    """(digest of the exact pixels, grey thumbnail uint8 (32, 32), blank) of uint8 (H, W, 3)."""
     grey = Image.fromarray(pixels).convert("L")
     low, high = grey.getextrema()
-    small = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
-    small = small - small.mean(axis=0) - small.mean(axis=1, keepdims=True) + small.mean()
-    norm = float(np.linalg.norm(small))
-    row = small.ravel() / norm if norm > 1 else np.zeros(SIDE * SIDE, np.float32)
-    digest = sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
-    return digest, row, high - low < BLANK_RANGE  # type: ignore[operator]
+    thumbnail = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX))
+    digest = sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.digest(), thumbnail, high - low < BLANK_RANGE  # type: ignore[operator]
 
 
 def fingerprints(pictures: Iterable[np.ndarray | Path]) -> Fingerprints:
@@ -70,8 +71,11 @@ def fingerprints(pictures: Iterable[np.ndarray | Path]) -> Fingerprints:
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         found = list(pool.map(one, pictures))
-    digests, rows, blank = zip(*found, strict=True)
-    return Fingerprints(np.array(digests, dtype=object), np.stack(rows), np.array(blank))
+    digests, thumbnails, blank = zip(*found, strict=True)
+    if len(found) > MOST_COMPARED:
+        thumbnails = thumbnails[:0]
+    small = np.array(thumbnails, np.uint8).reshape(-1, SIDE, SIDE)
+    return Fingerprints(np.array(digests, "S32"), small, np.array(blank))
 
 
 def find_duplicates(prints: Fingerprints, groups: np.ndarray) -> list[Duplicate]:
@@ -81,15 +85,36 @@ def find_duplicates(prints: Fingerprints, groups: np.ndarray) -> list[Duplicate]
     """
     first_of: dict[bytes, int] = {}
     found, distinct = [], []
-    for i in np.flatnonzero(~prints.blank):
-        first = first_of.setdefault(prints.digests[i], int(i))
+    for i, (digest, blank) in enumerate(
+        zip(prints.digests.tolist(), prints.blank.tolist(), strict=True)
+    ):
+        if blank:
+            continue
+        first = first_of.setdefault(digest, i)
         if first == i:
             distinct.append(i)
         elif groups[first] != groups[i]:
-            found.append(Duplicate(first, int(i), 1.0, True))
-    if len(distinct) <= MOST_COMPARED:
-        found += _near(prints.rows, np.array(distinct, dtype=int), groups)
+            found.append(Duplicate(first, i, 1.0, True))
+    if len(prints.thumbnails):
+        found += _near(_rows(prints.thumbnails), np.array(distinct, dtype=int), groups)
     return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second))
+
+
+def _rows(thumbnails: np.ndarray) -> np.ndarray:
+    """Rows float32 (n, 1024) of length 1, or 0 where a picture does not change along both axes.
+
+    Thumbnails less the mean of each row and column: what two pieces share because they have the
+    same instruments or loudness is taken away, what happens when stays.
+    """
+    small = thumbnails.astype(np.float32)
+    small -= (
+        small.mean(axis=1, keepdims=True)
+        + small.mean(axis=2, keepdims=True)
+        - small.mean(axis=(1, 2), keepdims=True)
+    )
+    rows = small.reshape(len(small), -1)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1)
 
 
 def _near(rows: np.ndarray, distinct: np.ndarray, groups: np.ndarray) -> list[Duplicate]:
@@ -116,12 +141,12 @@ def joined(groups: np.ndarray, pairs: list[Duplicate]) -> np.ndarray:
     return names[first[component]][index]
 
 
-def keep_together(examples: Examples, pairs: list[Duplicate]) -> Examples:
+def keep_together(examples: "Examples", pairs: list[Duplicate]) -> "Examples":
     """The examples with the groups of each pair made one, so that no split can part them."""
     return replace(examples, groups=joined(examples.groups, pairs))
 
 
-def notes_on(pairs: list[Duplicate], examples: Examples) -> list[str]:
+def notes_on(pairs: list[Duplicate], examples: "Examples") -> list[str]:
     """Sentences on the duplicates for a reader: how many, and which are in two classes."""
     exact = sum(pair.exact for pair in pairs)
     notes = []

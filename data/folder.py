@@ -1,7 +1,8 @@
 """An image folder to examples: path, label, group."""
 
 import csv
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,21 +65,24 @@ def scan(root: str | Path, group: str = "group") -> Examples:
     root = Path(root)
     _refuse_what_is_no_image_folder(root)
     folder = _ClassFolders(str(root), allow_empty=True, is_valid_file=_is_picture)
-    samples = [(Path(path).relative_to(root), label) for path, label in folder.samples]
-    samples = [(path, label) for path, label in samples if not _is_hidden(path)]
-    filled = sorted({label for _, label in samples})
+    cut = len(str(root)) + 1
+    relative = [path[cut:].replace(os.sep, "/") for path, _ in folder.samples]
+    kept = [i for i, path in enumerate(relative) if not _is_hidden(path)]
+    paths = np.array([relative[i] for i in kept], dtype=str)
+    labels = np.array(folder.targets, dtype=np.int64)[kept]
+    filled = np.unique(labels)
     if len(filled) < 2:
         found = (
-            "no pictures" if not filled else f"pictures of one class, {folder.classes[filled[0]]}"
+            "no pictures"
+            if not len(filled)
+            else f"pictures of one class, {folder.classes[filled[0]]}"
         )
         raise ValueError(_expectation(root, found))
-    relative = np.array([path.as_posix() for path, _ in samples])
-    order = np.argsort(relative)
-    paths = relative[order]
-    labels = np.searchsorted(filled, np.array([label for _, label in samples]))[order]
+    order = np.argsort(paths, kind="stable")  # quick where they are nearly in order
+    paths, labels = paths[order], np.searchsorted(filled, labels[order])
     groups, recordings, augmented = _provenance(root, paths, group)
     classes = tuple(folder.classes[label] for label in filled)
-    return Examples(root, classes, paths, labels.astype(np.int64), groups, recordings, augmented)
+    return Examples(root, classes, paths, labels, groups, recordings, augmented)
 
 
 def _expectation(root: str | Path, found: str) -> str:
@@ -92,9 +96,9 @@ def _is_picture(path: str) -> bool:
     return path.lower().endswith(EXTENSIONS)
 
 
-def _is_hidden(relative: Path) -> bool:
+def _is_hidden(relative: str) -> bool:
     """Whether a part of the path is hidden: macOS's `._x.png`, a notebook's checkpoint copies."""
-    return any(part.startswith(".") for part in relative.parts)
+    return relative.startswith(".") or "/." in relative
 
 
 def _refuse_what_is_no_image_folder(root: Path) -> None:
@@ -112,37 +116,50 @@ def _provenance(
     root: Path, paths: np.ndarray, group: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Group, recording and augmented of each path: from the clip table, else from its name."""
-    table = read_clip_table(root)
-    names = [Path(path).stem.split("__")[0] for path in paths]
-
-    def column(key: str, default: Callable[[int], str]) -> np.ndarray:
-        return np.array(
-            [table.get(path, {}).get(key) or default(i) for i, path in enumerate(paths)], dtype=str
+    columns, table = _clip_columns(root, (group, "recording", "augmentation"))
+    if group not in (*columns, "group", "none"):
+        raise ValueError(
+            f"--group {group}: {root}/clips.csv has no such column; it has "
+            f"{', '.join(columns) or 'no rows or is missing'}"
         )
-
+    # Plain strings and no Path: of a million pictures each of these takes a second.
+    known = [table.get(path, ("", "", "")) for path in paths.tolist()]
+    stems = [path.rpartition(".")[0] for path in paths.tolist()]
     # One name in two classes may be one song or two: one group keeps the split honest in both
     # cases; two recordings keep their answers apart.
-    recordings = column("recording", lambda i: f"{Path(paths[i]).parent.as_posix()}/{names[i]}")
-    if group == "none":
-        groups = paths
-    else:
-        columns = list(next(iter(table.values()), {}))
-        if group != "group" and group not in columns:
-            raise ValueError(
-                f"--group {group}: {root}/clips.csv has no such column; it has "
-                f"{', '.join(columns) or 'no rows or is missing'}"
-            )
-        groups = column(group, lambda i: names[i])
-    return groups, recordings, column("augmentation", lambda i: "") != ""
+    names = [stem.rpartition("/")[2].partition("__")[0] for stem in stems]
+    recordings = [
+        recording or f"{stem.rpartition('/')[0]}/{name}"
+        for (_, recording, _), stem, name in zip(known, stems, names, strict=True)
+    ]
+    groups = [own or name for (own, _, _), name in zip(known, names, strict=True)]
+    augmented = np.array([augmentation != "" for _, _, augmentation in known])
+    return paths if group == "none" else np.array(groups), np.array(recordings), augmented
+
+
+def _clip_columns(
+    root: Path, names: tuple[str, ...]
+) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """(all columns, {path: its cells in the columns `names`, or ""}) of root/clips.csv."""
+    cells: dict[str, tuple[str, ...]] = {}
+    columns: list[str] = []
+    for row in _clip_rows(root):
+        columns = columns or list(row)
+        cells[row["path"]] = tuple(row.get(name) or "" for name in names)
+    return columns, cells
 
 
 def read_clip_table(root: Path) -> dict[str, dict[str, str]]:
     """Rows of `root`/clips.csv by their path; empty when there is no table."""
+    return {row["path"]: row for row in _clip_rows(root)}
+
+
+def _clip_rows(root: Path) -> Iterator[dict[str, str]]:
     table = root / "clips.csv"
     if not table.exists():
-        return {}
+        return
     with table.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write the mark
         reader = csv.DictReader(file)
         if "path" not in (reader.fieldnames or ()):
             raise ValueError(f"{table} has no column `path`; expected the table render writes")
-        return {row["path"]: row for row in reader}
+        yield from reader

@@ -1,5 +1,7 @@
 """Any picture file to RGB pixels, with Pillow and numpy only: ONNX prediction has no torch."""
 
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
 from pathlib import Path
 from typing import TypedDict
 
@@ -79,6 +81,20 @@ def canvas_for(sizes: list[tuple[int, int]], width: int, height: int) -> tuple[i
     """
     common = max(sorted(set(sizes)), key=sizes.count)
     return min(common[0], 2 * width), min(common[1], 2 * height)
+
+
+def picture_sizes(files: list[Path]) -> list[tuple[int, int] | None]:
+    """(width, height) of each file from its header; None where there is no readable header."""
+
+    def size(file: Path) -> tuple[int, int] | None:
+        try:
+            with Image.open(file) as image:
+                return image.size
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        return list(pool.map(size, files))
 
 
 def list_pictures(folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.decoded import Decoded
 from data.duplicates import Duplicate, find_duplicates, fingerprints, notes_on
 from data.folder import Examples
 from data.shortcuts import Shortcut, find_shortcuts, shortcut_notes
@@ -47,26 +48,26 @@ class Audit:
 def audit(
     examples: Examples,
     *,
-    decoded: np.ndarray | None = None,
+    decoded: Decoded | None = None,
     duplicates: str = "near",
     suspects: list[Suspect] | None = None,
     most_looked_at: int | None = None,
 ) -> Audit:
     """Compare all pictures with each other, and look at them, or at so many drawn at random.
 
-    decoded: the pictures, uint8 (n, H, W, 3), when all can be read and have been. Raises ValueError
-    when fewer than two classes have readable pictures.
+    decoded: the pictures, when all can be read and have been. Raises ValueError when fewer than two
+    classes have readable pictures.
     """
     some = np.random.default_rng(0).permutation(len(examples))[:most_looked_at]
     some.sort()
     looked_at = examples.take(some)
-    looks, failures = survey(looked_at.files(), None if decoded is None else decoded[some])
+    looks, failures = survey(looked_at.files(), None if decoded is None else decoded.take(some))
     if failures:
         looked_at = looked_at.take(np.setdiff1d(np.arange(len(some)), list(failures)))
         examples = examples.take(np.setdiff1d(np.arange(len(examples)), some[list(failures)]))
     if len(np.unique(examples.labels)) < 2:
         raise ValueError(f"{examples.root}: fewer than two classes have readable pictures")
-    prints = fingerprints(examples.files() if decoded is None else decoded)
+    prints = fingerprints(examples.files()) if decoded is None else decoded.prints
     pairs = find_duplicates(prints, examples.groups)
     kept = [look for look in looks if look]
     return Audit(

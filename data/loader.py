@@ -1,62 +1,37 @@
-"""Pictures and labels in batches: the same for the same seed, whatever the number of workers."""
+"""Pictures and labels in batches: the same for the same seed, whatever the number of threads."""
 
+from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
 
-from data.image import ImageSpec, read_picture
-from data.transforms import SpectrogramCrop, whole
+from data.augment import Augmentation, crop_windows, draws_of
+from data.decoded import Decoded
+from data.image import ImageSpec
+from data.transforms import whole
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+NONE = Augmentation()
+SLICE = 4  # pictures that a thread makes at a time
+AHEAD = 3  # batches that are being made while the network is busy with one
 
 
-class Pictures(Dataset):
+@dataclass(frozen=True)
+class Pictures:
     """Batches of pictures at the network's size: uint8 (B, 3, height, width), int64 (B,) labels.
 
-    files: the picture files (n,); labels: int64 (n,); decoded: uint8 (n, H, W, 3) at the canvas
-    size, or None to decode from the files each time; crop: the training augmentation.
+    labels: int64 (n,); threads: how many make them, 0 for as many as there are cores.
     """
 
-    def __init__(
-        self,
-        files: list[Path],
-        labels: np.ndarray,
-        spec: ImageSpec,
-        *,
-        decoded: np.ndarray | None,
-        crop: SpectrogramCrop,
-        workers: int,
-    ) -> None:
-        self.files = np.array([str(file) for file in files])  # an array: forks do not copy it
-        self.labels, self.spec = labels, spec
-        self.decoded, self.crop = decoded, crop
-        self.workers = workers if decoded is None else 0
-
-    def __getitem__(
-        self, batch: tuple[int | None, np.ndarray]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The batch of (seed, positions): cropped at random by the seed, or whole if it is None."""
-        seed, positions = batch
-        canvases = [self._canvas(i) for i in positions]
-        if seed is None:
-            inputs = [whole(canvas, self.spec) for canvas in canvases]
-        else:
-            with torch.random.fork_rng(devices=[]):  # the caller's dropout draws stay untouched
-                torch.default_generator.manual_seed(seed)  # torch.manual_seed seeds GPUs too
-                inputs = [self.crop(canvas) for canvas in canvases]
-        if not inputs:  # a share of a small batch
-            inputs_shape = (0, 3, self.spec["height"], self.spec["width"])
-            return torch.empty(inputs_shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
-        images = torch.stack(inputs).contiguous(memory_format=torch.channels_last)
-        return images, torch.from_numpy(self.labels[positions])
-
-    def _canvas(self, i: int) -> torch.Tensor:
-        if self.decoded is None:
-            pixels = read_picture(self.files[i], self.spec["canvas"]).copy()
-        else:
-            pixels = self.decoded[i]
-        return torch.from_numpy(pixels).permute(2, 0, 1)  # (3, H, W), a view
+    decoded: Decoded
+    labels: np.ndarray
+    spec: ImageSpec
+    augmentation: Augmentation = NONE
+    threads: int = 0
 
     def batches(
         self,
@@ -66,47 +41,98 @@ class Pictures(Dataset):
         seed: int | None = None,
         pin: bool = False,
         share: tuple[int, int] = (0, 1),
-    ) -> DataLoader:
-        """A loader over `positions`: in order and whole, or with a seed shuffled and cropped.
+    ) -> "Batches":
+        """Batches over `positions`: in order and whole, or with a seed shuffled and augmented.
 
-        share: (i, n) for the i-th of n parts of every batch; such a part can be empty.
+        share: (i, n) for the i-th of n parts of every batch, which can be empty; together they are
+        what one process has. pin: in memory from which a GPU copies while it computes.
         """
-        sampler = _SeededBatches(positions, batch_size, seed, share)
-        return DataLoader(
-            self, sampler=sampler, batch_size=None, num_workers=self.workers, pin_memory=pin,
-            generator=torch.Generator(),  # else each pass draws from the caller's
-        )  # fmt: skip
+        return Batches(self, positions, batch_size, seed, pin, share)
+
+    def fill(self, images: torch.Tensor, positions: np.ndarray, draws: np.ndarray | None) -> None:
+        """Set images uint8 (B, 3, height, width): whole, or by draws (B, N_DRAWS) augmented."""
+        canvases = [self.decoded[i] for i in positions]
+        if draws is not None:
+            canvases = self._cropped(canvases, draws)
+        for image, canvas in zip(images, canvases, strict=True):
+            # A copy: torch resizes only whole arrays fast, and warns of those it must not write to.
+            image.copy_(whole(torch.from_numpy(np.array(canvas)).permute(2, 0, 1), self.spec))
+
+    def _cropped(self, canvases: list[np.ndarray], draws: np.ndarray) -> list[np.ndarray]:
+        width, height = self.spec["canvas"]
+        how = self.augmentation
+        windows = crop_windows(
+            draws[:, :4], height, width, min_time=how.crop_time, min_frequency=how.crop_frequency
+        )
+        return [
+            canvas[top : top + height, left : left + width]
+            for canvas, (top, left, height, width) in zip(canvases, windows.tolist(), strict=True)
+        ]
 
 
-class _SeededBatches(Sampler):
-    """(seed, positions) of each batch; a batch's seed depends on its number only."""
+class Batches:
+    """One pass over positions of the pictures; the next batches are made while one is used."""
 
     def __init__(
         self,
+        pictures: Pictures,
         positions: np.ndarray,
         batch_size: int,
         seed: int | None,
-        share: tuple[int, int] = (0, 1),
+        pin: bool,
+        share: tuple[int, int],
     ) -> None:
-        self.seed, (self.part, n_parts) = seed, share
+        self._pictures, self._seed, self._pin = pictures, seed, pin
         if seed is not None:
             positions = np.random.default_rng(seed).permutation(positions)
-        n_batches = max(1, -(-len(positions) // batch_size))
-        if n_batches > 1 and len(positions) % batch_size == 1 and seed is not None:
+        self._positions = positions
+        n = len(positions)
+        n_batches = max(1, -(-n // batch_size))
+        if n_batches > 1 and n % batch_size == 1 and seed is not None:
             n_batches -= 1  # batch normalisation cannot train on a batch of one
-        self.batches = [
-            positions[i * batch_size : None if i == n_batches - 1 else (i + 1) * batch_size]
-            for i in range(n_batches)
-        ]
-        self.batches = [
-            batch[len(batch) * self.part // n_parts : len(batch) * (self.part + 1) // n_parts]
-            for batch in self.batches
+        ends = [min((i + 1) * batch_size, n) for i in range(n_batches - 1)] + [n]
+        part, n_parts = share
+        self._spans = [
+            (start + (end - start) * part // n_parts, start + (end - start) * (part + 1) // n_parts)
+            for start, end in zip([0, *ends[:-1]], ends, strict=True)
         ]
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self._spans)
 
-    def __iter__(self) -> Iterator[tuple[int | None, np.ndarray]]:
-        for number, positions in enumerate(self.batches):
-            number += 500_009 * self.part  # else all parts would be cropped alike
-            yield None if self.seed is None else (self.seed * 1_000_003 + number) % 2**63, positions
+    def __iter__(self) -> Iterator[Batch]:
+        waiting: deque[tuple[Batch, list[Future]]] = deque()
+        # torch's own threads, one team for each of these, would only be in each other's way.
+        threads = self._pictures.threads or cpu_count()
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                for start, end in self._spans:
+                    waiting.append(self._begin(pool, start, end))
+                    if len(waiting) > AHEAD:
+                        yield _finished(*waiting.popleft())
+                while waiting:
+                    yield _finished(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _begin(self, pool: ThreadPoolExecutor, start: int, end: int) -> tuple[Batch, list[Future]]:
+        """A batch and the jobs that are filling it."""
+        pictures, spec = self._pictures, self._pictures.spec
+        positions = self._positions[start:end]
+        images = torch.empty(
+            (end - start, 3, spec["height"], spec["width"]), dtype=torch.uint8,
+            pin_memory=self._pin, memory_format=torch.channels_last,
+        )  # fmt: skip
+        draws = None if self._seed is None else draws_of(self._seed, start, end - start)
+        jobs = []
+        for i in range(0, end - start, SLICE):
+            part = slice(i, i + SLICE)
+            some = None if draws is None else draws[part]
+            jobs.append(pool.submit(pictures.fill, images[part], positions[part], some))
+        return (images, torch.from_numpy(pictures.labels[positions])), jobs
+
+
+def _finished(batch: Batch, jobs: list[Future]) -> Batch:
+    for job in jobs:
+        job.result()
+    return batch

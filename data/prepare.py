@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 
 from data.audit_page import as_facts
-from data.cache import decode_all, picture_sizes
+from data.augment import Augmentation
+from data.cache import cache_folder, decode_all
 from data.config import DataConfig
+from data.decoded import Decoded
 from data.duplicates import Duplicate, keep_together
 from data.folder import Examples
-from data.image import ImageSpec, canvas_for
+from data.image import ImageSpec, canvas_for, picture_sizes
 from data.inspection import audit
 from data.loader import Pictures
 from data.splits import folds_of, make_split, positions_for_test, read_splits, refold
 from data.summary import class_rows, oddities
-from data.transforms import SpectrogramCrop
 
 Size = tuple[int, int]
+MEASURED = 1000  # pictures, spread over all, whose commonest size is that of the canvas
 LOOKED_AT = 2000  # pictures that are audited for shortcuts before a training: some seconds
 
 
@@ -48,8 +50,7 @@ class _Readable:
     """The examples whose pictures can be read, those pictures, and why the others cannot."""
 
     examples: Examples
-    decoded: np.ndarray | None
-    canvas: Size
+    decoded: Decoded
     failures: dict[str, str]
 
 
@@ -68,7 +69,7 @@ def prepare(
     Pictures that cannot be read are left out and named; duplicates are put into one group, unless
     config.duplicates says otherwise; split_file is used instead of a new split.
     """
-    readable = _read(examples, size, config.decoded_gib)
+    readable = _read(examples, size, config)
     named = readable.examples
     found = audit(
         named, decoded=readable.decoded, duplicates=config.duplicates, most_looked_at=LOOKED_AT
@@ -84,27 +85,34 @@ def prepare(
     n_folds = 1 if config.leave_one_group_out else len(folds) // len(parts)
     notes = found.findings() + oddities(named, part, n_folds=n_folds)
     notes += _notes_on_split(found.duplicates, part, split_file)
+    notes += readable.decoded.notes
     notes += [f"left out: {reason}" for reason in readable.failures.values()]
     spec: ImageSpec = {
-        "width": size[0], "height": size[1], "canvas": readable.canvas, "mean": mean, "std": std,
+        "width": size[0], "height": size[1], "canvas": readable.decoded.canvas,
+        "mean": mean, "std": std,
     }  # fmt: skip
+    augmentation = Augmentation(crop_time=config.crop_time, crop_frequency=config.crop_frequency)
+    pictures = Pictures(readable.decoded, named.labels, spec, augmentation, config.workers)
     return Prepared(
-        examples, _pictures(readable, spec, config), spec, parts, folds, test,
+        examples, pictures, spec, parts, folds, test,
         class_rows(examples, part), notes, list(readable.failures.values()),
         as_facts(found, found.findings()),
     )  # fmt: skip
 
 
-def _read(examples: Examples, size: Size, gib: float) -> _Readable:
-    sizes = picture_sizes(examples.files())
+def _read(examples: Examples, size: Size, config: DataConfig) -> _Readable:
+    some = np.linspace(0, len(examples) - 1, min(len(examples), MEASURED)).astype(int)
+    sizes = picture_sizes(examples.take(some).files())
     canvas = canvas_for([s for s in sizes if s] or [size], *size)
-    decoded, failures = decode_all(examples.files(), canvas, gib=gib)
-    reasons = {str(examples.paths[i]): reason for i, reason in failures.items()}
-    if failures:
-        keep = np.setdiff1d(np.arange(len(examples)), list(failures))
-        examples = examples.take(keep)
-        decoded = None if decoded is None else decoded[keep]
-    return _Readable(examples, decoded, canvas, reasons)
+    decoded = decode_all(
+        examples.root, examples.paths, canvas,
+        folder=cache_folder(config.cache), limit_gib=config.cache_limit,
+    )  # fmt: skip
+    reasons = {str(examples.paths[i]): reason for i, reason in decoded.reasons.items()}
+    if reasons:
+        keep = np.setdiff1d(np.arange(len(examples)), list(decoded.reasons))
+        examples, decoded = examples.take(keep), decoded.take(keep)
+    return _Readable(examples, decoded, reasons)
 
 
 def new_splits(examples: Examples, config: DataConfig, seed: int) -> list[np.ndarray]:
@@ -148,11 +156,3 @@ def _notes_on_split(
     if unnamed := int((part == "").sum()):
         notes.append(f"{unnamed} pictures are not named in {split_file} and are left out")
     return notes
-
-
-def _pictures(readable: _Readable, spec: ImageSpec, config: DataConfig) -> Pictures:
-    crop = SpectrogramCrop(spec, min_time=config.crop_time, min_frequency=config.crop_frequency)
-    return Pictures(
-        readable.examples.files(), readable.examples.labels, spec,
-        decoded=readable.decoded, crop=crop, workers=config.workers,
-    )  # fmt: skip

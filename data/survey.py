@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from data.decoded import Decoded
 from data.image import read_picture
 
 THUMBNAIL = (96, 64)  # width, height
@@ -98,11 +99,11 @@ def _colour_trees() -> dict[str, cKDTree]:
 
 
 def survey(
-    files: Sequence[Path], pixels: np.ndarray | None = None
+    files: Sequence[Path], pixels: Decoded | None = None
 ) -> tuple[list[Look | None], dict[int, str]]:
     """(the look of each file, {position: why it is unreadable}); unreadable ones are None.
 
-    pixels: uint8 (n, H, W, 3) when the pictures are decoded already.
+    pixels: the same pictures when they are decoded already.
     """
     failures: dict[int, str] = {}
 

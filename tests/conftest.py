@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,12 @@ settings.register_profile("spectrofold", deadline=None, derandomize=True)
 settings.load_profile("spectrofold")
 
 CLASSES = ("blues", "jazz", "rock")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Scripts that tests run must not keep pictures in the home of who runs them."""
+    os.environ["SPECTROFOLD_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

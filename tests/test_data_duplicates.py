@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 
 from data.config import DataConfig
-from data.duplicates import find_duplicates, fingerprint, fingerprints, joined, notes_on
+from data.duplicates import (
+    Fingerprints,
+    find_duplicates,
+    fingerprint,
+    fingerprints,
+    joined,
+    notes_on,
+)
 from data.folder import Examples, scan
 from data.prepare import Prepared, prepare
 from tests.helpers import ROOT, write_stripes
@@ -90,11 +97,11 @@ def test_blank_pictures_and_clips_of_one_recording_are_not_paired(tmp_path: Path
 def test_groups_are_joined_along_chains() -> None:
     """a-b and b-d are pairs: a, b and d become one group, c stays alone."""
     groups = np.array(["d", "c", "b", "a", "a"])
-    rows = np.eye(5, 1024, dtype=np.float32)
-    rows[2] = rows[3]
-    rows[0] = 0.8 * rows[2] + 0.6 * rows[0]
-    prints = fingerprints([np.zeros((4, 4, 3), np.uint8)] * 5)
-    prints = type(prints)(np.array([b"%d" % i for i in range(5)]), rows, np.zeros(5, dtype=bool))
+    noise = np.random.default_rng(0).integers(0, 256, (5, 32, 32)).astype(float)
+    noise[2] = noise[3]
+    noise[0] = 0.8 * noise[2] + 0.2 * noise[0]
+    digests = np.array([b"%d" % i for i in range(5)])
+    prints = Fingerprints(digests, noise.astype(np.uint8), np.zeros(5, dtype=bool))
     pairs = find_duplicates(prints, groups)
     assert [(p.first, p.second) for p in pairs] == [(2, 3), (0, 2), (0, 3)]
     assert joined(groups, pairs).tolist() == ["a", "c", "a", "a", "a"]
@@ -139,8 +146,8 @@ def test_duplicates_share_a_side_by_default_and_not_when_ignored(with_twins: Exa
 def test_pictures_too_many_to_keep_decoded_are_compared_from_their_files(
     with_twins: Examples,
 ) -> None:
-    ready = prepared(with_twins, decoded_gib=0.0)
-    assert ready.pictures.decoded is None
+    ready = prepared(with_twins, cache_limit=0.0)
+    assert ready.pictures.decoded.pixels is None
     assert straddling(ready) == 0
 
 

@@ -1,5 +1,6 @@
 """data.loader and data.transforms: what the network is shown, and that a seed decides it."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,31 +10,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from data.augment import Augmentation, crop_windows, draws_of
 from data.cache import decode_all
+from data.decoded import Decoded
 from data.image import ImageSpec, read_picture
 from data.loader import Pictures
-from data.transforms import SpectrogramCrop, whole
+from data.transforms import whole
 
 SPEC = ImageSpec(width=20, height=16, canvas=(32, 24), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
+CROP = Augmentation(crop_time=0.5, crop_frequency=0.9)
+
+
 def make_pictures(
-    root: Path, *, spec: ImageSpec = SPEC, decode: bool = True, workers: int = 0
+    root: Path, *, spec: ImageSpec = SPEC, cached: bool = True, threads: int = 1
 ) -> Pictures:
     """The image folder's 18 pictures, each labelled with its own position."""
-    files = sorted(root.rglob("*.png"))
-    decoded, failures = decode_all(files, spec["canvas"], gib=1 if decode else 0)
-    assert not failures
-    return Pictures(
-        files, np.arange(len(files)), spec,
-        decoded=decoded, crop=SpectrogramCrop(spec, min_time=0.5, min_frequency=0.9),
-        workers=workers,
-    )  # fmt: skip
+    paths = np.array(sorted(file.relative_to(root).as_posix() for file in root.rglob("*.png")))
+    folder = root.parent / "cache"
+    decoded = decode_all(root, paths, spec["canvas"], folder=folder, limit_gib=1 if cached else 0)
+    assert not decoded.reasons
+    assert (decoded.pixels is not None) == cached
+    return Pictures(decoded, np.arange(len(paths)), spec, CROP, threads)
 
 
-def fetch(pictures: Pictures, *, batch_size: int = 4, seed: int | None = None) -> list[Batch]:
-    return list(pictures.batches(np.arange(18), batch_size=batch_size, seed=seed))
+def fetch(
+    pictures: Pictures,
+    *,
+    batch_size: int = 4,
+    seed: int | None = None,
+    share: tuple[int, int] = (0, 1),
+) -> list[Batch]:
+    return list(pictures.batches(np.arange(18), batch_size=batch_size, seed=seed, share=share))
 
 
 def equal(first: list[Batch], second: list[Batch]) -> bool:
@@ -105,14 +115,55 @@ def test_labels_stay_with_their_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [None, 5])
-def test_workers_and_decoding_change_nothing(image_folder: Path, seed: int | None) -> None:
-    """Decoded in memory, decoded on the fly, by one process or by two: bit for bit the same."""
+def test_threads_and_cache_change_nothing(image_folder: Path, seed: int | None) -> None:
+    """From the cache or decoded on the fly, by one thread or by five: bit for bit the same."""
     spec = ImageSpec(**{**SPEC, "canvas": (24, 18)})  # not the pictures' size: both must resize
-    in_memory = fetch(make_pictures(image_folder, spec=spec), seed=seed)
-    for workers in (0, 2):
-        pictures = make_pictures(image_folder, spec=spec, decode=False, workers=workers)
-        assert pictures.decoded is None
-        assert equal(in_memory, fetch(pictures, seed=seed))
+    expected = fetch(make_pictures(image_folder, spec=spec), seed=seed)
+    for cached, threads in ((True, 5), (False, 1), (False, 5)):
+        pictures = make_pictures(image_folder, spec=spec, cached=cached, threads=threads)
+        assert equal(expected, fetch(pictures, seed=seed))
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_shares_of_several_processes_make_up_the_batches_of_one(
+    image_folder: Path, seed: int | None, n: int
+) -> None:
+    pictures = make_pictures(image_folder)
+    shares = [fetch(pictures, seed=seed, share=(i, n)) for i in range(n)]
+    joined = [
+        tuple(map(torch.cat, zip(*parts, strict=True))) for parts in zip(*shares, strict=True)
+    ]
+    assert equal(fetch(pictures, seed=seed), joined)
+
+
+def test_a_picture_is_augmented_alike_in_batches_of_any_size(image_folder: Path) -> None:
+    pictures = make_pictures(image_folder)
+    small, large = (fetch(pictures, seed=5, batch_size=size) for size in (4, 9))
+    for a, b in zip(zip(*small, strict=True), zip(*large, strict=True), strict=True):
+        assert torch.equal(torch.cat(a), torch.cat(b))
+
+
+def test_an_unreadable_picture_is_an_error_where_it_is_asked_for(image_folder: Path) -> None:
+    pictures = make_pictures(image_folder, cached=False)
+    next(image_folder.glob("jazz/*")).write_bytes(b"text")
+    with pytest.raises(ValueError, match=r"jazz.*not a picture"):
+        fetch(pictures)
+
+
+def test_leaving_a_pass_early_ends_its_threads(image_folder: Path) -> None:
+    before = threading.active_count()
+    batches = iter(make_pictures(image_folder, threads=4).batches(np.arange(18), batch_size=2))
+    next(batches)
+    assert threading.active_count() > before
+    batches.close()
+    assert threading.active_count() == before
+
+
+def test_making_batches_leaves_torch_its_threads(image_folder: Path) -> None:
+    before = torch.get_num_threads()
+    fetch(make_pictures(image_folder, threads=3))
+    assert torch.get_num_threads() == before
 
 
 def test_crops_differ_from_batch_to_batch_and_from_picture_to_picture(tmp_path: Path) -> None:
@@ -127,11 +178,10 @@ def test_crops_differ_from_batch_to_batch_and_from_picture_to_picture(tmp_path: 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**31))
 def test_each_example_comes_once_and_no_batch_of_one_trains(n: int, size: int, seed: int) -> None:
     """Batch normalisation cannot train on one example; where all are one, nothing can be done."""
-    pictures = Pictures(
-        [Path("unread.png")] * n, np.arange(n), SPEC,
-        decoded=np.zeros((n, 1, 1, 3), np.uint8),
-        crop=SpectrogramCrop(SPEC, min_time=1, min_frequency=1), workers=0,
-    )  # fmt: skip
+    spec = ImageSpec(**{**SPEC, "canvas": (1, 1), "width": 8, "height": 8})
+    paths = np.array(["unread.png"] * n)
+    decoded = Decoded(Path("nowhere"), paths, (1, 1), pixels=np.zeros((n, 1, 1, 3), np.uint8))
+    pictures = Pictures(decoded, np.arange(n), spec, threads=1)
     for used in (None, seed):
         loader = pictures.batches(np.arange(n), batch_size=size, seed=used)
         batches = [labels.tolist() for _, labels in loader]
@@ -144,26 +194,13 @@ def test_each_example_comes_once_and_no_batch_of_one_trains(n: int, size: int, s
 
 
 @pytest.mark.parametrize("seed", [None, 7])
-@pytest.mark.parametrize("workers", [0, 2])
-def test_fetching_leaves_the_random_states_alone(
-    image_folder: Path, workers: int, seed: int | None
-) -> None:
+def test_fetching_leaves_the_random_states_alone(image_folder: Path, seed: int | None) -> None:
     """Else the network's dropout would depend on how often pictures were looked at."""
-    pictures = make_pictures(image_folder, decode=not workers, workers=workers)
+    pictures = make_pictures(image_folder)
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     fetch(pictures, seed=seed)
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
-
-
-def test_fetching_does_not_seed_the_accelerator(
-    image_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """torch.manual_seed seeds every CUDA device too: dropout there would repeat itself."""
-    seeded = []
-    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
-    fetch(make_pictures(image_folder), seed=7)
-    assert not seeded
 
 
 sides = st.integers(1, 500)
@@ -174,42 +211,53 @@ shares = st.floats(0.01, 1)
 def test_crop_keeps_the_asked_share_of_each_axis(
     height: int, width: int, min_time: float, min_frequency: float, seed: int
 ) -> None:
-    crop = SpectrogramCrop(SPEC, min_time=min_time, min_frequency=min_frequency)
-    torch.manual_seed(seed)
-    window = crop.make_params([torch.empty((3, height, width), dtype=torch.uint8)])
-    assert min_frequency * height <= window["height"] <= height
-    assert min_time * width <= window["width"] <= width
-    assert 0 <= window["top"] <= height - window["height"]
-    assert 0 <= window["left"] <= width - window["width"]
+    draws = draws_of(seed, 0, 20)[:, :4]
+    windows = crop_windows(draws, height, width, min_time=min_time, min_frequency=min_frequency)
+    for top, left, n_rows, n_columns in windows:
+        assert min_frequency * height <= n_rows <= height
+        assert min_time * width <= n_columns <= width
+        assert 0 <= top <= height - n_rows
+        assert 0 <= left <= width - n_columns
 
 
 def test_crop_reaches_both_ends_and_all_shares() -> None:
     """Over many draws: the shortest and the longest excerpt, the beginning and the end."""
-    crop = SpectrogramCrop(SPEC, min_time=0.5, min_frequency=0.9)
-    torch.manual_seed(0)
-    picture = torch.empty((3, 100, 400), dtype=torch.uint8)
-    windows = [crop.make_params([picture]) for _ in range(2000)]
-    assert min(w["width"] for w in windows) < 205 and max(w["width"] for w in windows) > 395
-    assert min(w["height"] for w in windows) <= 91 and max(w["height"] for w in windows) == 100
-    assert min(w["left"] for w in windows) == 0
-    assert max(w["left"] + w["width"] for w in windows) == 400
-    assert np.mean([w["width"] for w in windows]) == pytest.approx(300, abs=10)
+    draws = draws_of(0, 0, 2000)[:, :4]
+    _, lefts, heights, widths = crop_windows(draws, 100, 400, min_time=0.5, min_frequency=0.9).T
+    assert widths.min() < 205 and widths.max() > 395
+    assert heights.min() <= 91 and heights.max() == 100
+    assert lefts.min() == 0
+    assert (lefts + widths).max() == 400
+    assert widths.mean() == pytest.approx(300, abs=10)
+
+
+@given(st.integers(0, 2**63), st.integers(0, 1000), st.integers(0, 20), st.integers(1, 20))
+def test_draws_belong_to_their_places(seed: int, first: int, skipped: int, n: int) -> None:
+    draws = draws_of(seed, first, skipped + n)
+    assert np.array_equal(draws[skipped:], draws_of(seed, first + skipped, n))
+    assert (draws >= 0).all() and (draws < 1).all()
+    assert len(np.unique(draws)) == draws.size
+
+
+def one_picture(pixels: np.ndarray, augmentation: Augmentation) -> Pictures:
+    """Pictures of one, uint8 (24, 32, 3), however often it is asked for."""
+    decoded = Decoded(Path("nowhere"), np.array(["x.png"]), (32, 24), pixels=pixels[None])
+    return Pictures(decoded, np.zeros(1, np.int64), SPEC, augmentation, threads=1)
 
 
 def test_crop_of_everything_is_the_whole_picture() -> None:
-    crop = SpectrogramCrop(SPEC, min_time=1, min_frequency=1)
-    picture = torch.randint(0, 256, (3, 24, 32), dtype=torch.uint8)
-    assert torch.equal(crop(picture), whole(picture, SPEC))
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    loader = one_picture(pixels, Augmentation()).batches(np.zeros(5, int), batch_size=5, seed=1)
+    for image in next(iter(loader))[0]:
+        assert torch.equal(image, whole(tensor(pixels), SPEC))
 
 
 def test_crop_is_never_mirrored() -> None:
     """A flipped spectrogram is music played backwards, or with its basses on top."""
-    y, x = torch.meshgrid(torch.arange(24), torch.arange(32), indexing="ij")
-    picture = torch.stack([x * 8, y * 8, x + y]).to(torch.uint8)
-    crop = SpectrogramCrop(SPEC, min_time=0.5, min_frequency=0.9)
-    torch.manual_seed(0)
-    for _ in range(50):
-        image = crop(picture).int()
+    y, x = np.meshgrid(np.arange(24), np.arange(32), indexing="ij")
+    pixels = np.stack([x * 8, y * 8, x + y], axis=-1).astype(np.uint8)
+    loader = one_picture(pixels, CROP).batches(np.zeros(50, int), batch_size=50, seed=0)
+    for image in next(iter(loader))[0].int():
         assert (image[0].diff(dim=1) >= 0).all() and (image[1].diff(dim=0) >= 0).all()
 
 
