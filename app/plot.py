@@ -1,5 +1,6 @@
 """The spectrogram of a whole recording with its classes over time beneath it."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from app.answer import Prediction
+from app.answer import Moment, Prediction
 from app.output import clock
 from app.stream import Clip
 
@@ -54,20 +55,27 @@ def figure(prediction: Prediction, strips: Strips) -> Figure:
     said = f"unsure, {prediction.unsure}; nearest: " if prediction.unsure else ""
     said += f"{prediction.label} {prediction.probability:.2f}"
     above.set_title(f"{Path(prediction.path).name}: {said}".replace("$", r"\$"), fontsize=10)
-    edges = [moment.start_s for moment in timeline] + [end]
+    edges = edges_of(timeline)
     classes = sorted(prediction.probabilities)
     shares = np.array([[m.probabilities[name] for m in timeline] for name in classes])
     shares = np.concatenate([shares, shares[:, -1:]], axis=1)
     names = [name.replace("$", r"\$") for name in classes]
     below.stackplot(edges, shares, labels=names, step="post", colors=_colours(len(classes)))
-    for moment, until in zip(timeline, edges[1:], strict=True):
+    for moment, since, until in zip(timeline, edges, edges[1:], strict=False):
         if moment.unsure:
-            below.axvspan(moment.start_s, until, facecolor="white", alpha=0.6, hatch="///")
+            below.axvspan(since, until, facecolor="white", alpha=0.6, hatch="///")
     below.set(xlim=(0, end), ylim=(0, 1), ylabel="probability", xlabel="time")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))  # of seconds
     below.xaxis.set_major_formatter(lambda seconds, _: clock(max(seconds, 0)))
     drawn.legend(loc="outside lower center", ncols=4, frameon=False)
     return drawn
+
+
+def edges_of(timeline: list[Moment]) -> list[float]:
+    """The n + 1 seconds between which n overlapping clips are drawn: each around its own middle."""
+    middles = [(moment.start_s + moment.end_s) / 2 for moment in timeline]
+    between = [(a + b) / 2 for a, b in pairwise(middles)]
+    return [timeline[0].start_s, *between, timeline[-1].end_s]
 
 
 def _colours(n: int) -> list[tuple[float, ...]]:

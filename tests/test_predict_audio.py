@@ -14,6 +14,8 @@ import pytest
 import soundfile
 from PIL import Image
 
+from app.answer import Moment
+from app.plot import edges_of
 from app.tags import tag
 from predict import Model, load
 from tests.helpers import ROOT, run_script
@@ -102,6 +104,13 @@ def test_timeline_plot_table_and_json(heard: Path, high: Path, tmp_path: Path) -
     assert answer["class"] == "high"
     assert answer["seconds"] == 4.25
     assert len(answer["timeline"]) == 8
+
+
+def test_a_clip_is_drawn_around_its_middle() -> None:
+    """Of clips that overlap by half, each tells most of its own middle half."""
+    moments = [Moment(start, start + 10, "a", 1, {"a": 1}, None) for start in (0, 5, 10, 12)]
+    assert edges_of(moments) == [0, 7.5, 12.5, 16, 22]
+    assert edges_of(moments[:1]) == [0, 10]
 
 
 def test_standard_input_is_a_song_or_a_picture(heard: Path, high: Path) -> None:
