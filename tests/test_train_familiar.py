@@ -107,6 +107,8 @@ def test_the_reasons_say_what_is_wrong(demo: tuple) -> None:
     assert "colours" in str(familiar.why_unfamiliar(at(photograph, size), section))
     blank = np.zeros((size[1], size[0], 3), dtype=np.uint8)
     assert "blank" in str(familiar.why_unfamiliar(blank, None))
+    blank[5, 7] = 9  # one point of light: little, but something
+    assert familiar.why_unfamiliar(blank, None) is None
 
 
 def test_too_few_pictures_set_no_limits(demo: tuple) -> None:

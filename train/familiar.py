@@ -27,8 +27,9 @@ def measure(pixels: np.ndarray) -> np.ndarray:
     the mean of a row is from those of its neighbours, and slow change, that is the deviation of
     bands over 32 stretches of time. Noise has neither; tones, beats and voices have both.
     """
-    colours = pixels[::4, ::4].reshape(-1, 3).astype(np.float32)
-    red, green, blue = colours.T
+    # (3, n): numpy averages along rows in memory in a tenth of the time
+    colours = np.ascontiguousarray(pixels[::4, ::4].reshape(-1, 3).T, dtype=np.float32)
+    red, green, blue = colours
     apart = [np.abs(a - b).mean() for a, b in ((red, green), (green, blue), (red, blue))]
     grey = Image.fromarray(pixels).convert("L")
     bands = np.asarray(grey.resize((32, 12), Image.Resampling.BOX), dtype=np.float32)
@@ -40,7 +41,7 @@ def measure(pixels: np.ndarray) -> np.ndarray:
         half.mean() for part in (ridges, bands.std(axis=1)) for half in np.array_split(part, 2)
     ]
     structure = np.log(0.1 + np.array(halves))
-    return np.concatenate([colours.mean(0), colours.std(0), apart, structure]).astype(np.float32)
+    return np.concatenate([colours.mean(1), colours.std(1), apart, structure]).astype(np.float32)
 
 
 def describe_batches(batches: Iterable[Any], groups: np.ndarray) -> dict[str, Any] | None:
@@ -76,10 +77,7 @@ def why_unfamiliar(pixels: np.ndarray, section: dict[str, Any] | None) -> str | 
 
     section: what `describe` returned; without one, only a blank picture is told.
     """
-    extrema: Any = Image.fromarray(
-        pixels
-    ).getextrema()  # numpy would take as long as a small network
-    if all(high - low <= BLANK for low, high in extrema):
+    if _is_blank(pixels[::16, ::16]) and _is_blank(pixels):  # few pixels tell most that are not
         return "it is blank: one colour from edge to edge, as silence is"
     if section is None:
         return None
@@ -92,6 +90,11 @@ def why_unfamiliar(pixels: np.ndarray, section: dict[str, Any] | None) -> str | 
             return "it is even from edge to edge, as noise is, unlike the training pictures"
         return "its lines and changes are not those of the training pictures"
     return None
+
+
+def _is_blank(pixels: np.ndarray) -> bool:
+    extrema: Any = Image.fromarray(pixels).getextrema()  # numpy takes many times as long
+    return all(high - low <= BLANK for low, high in extrema)
 
 
 def _too_far(values: np.ndarray, section: dict[str, Any], name: str) -> bool:
