@@ -30,7 +30,7 @@ def build(service: Service, folder: Path) -> gr.Blocks:
         with gr.Tab("Several files"):
             _several(service, folder)
         gr.Markdown(about(model.facts))
-        hidden = gr.File(visible=False)
+        hidden = only_sent(gr.File(visible=False))
         gr.Button(visible=False).click(
             in_words(lambda path: for_clients(service.answer(_given(path)))),
             hidden, gr.JSON(visible=False), api_name="classify",
@@ -44,8 +44,10 @@ def _one(service: Service) -> None:
     """The tab for one file: drop, record or pick; answer, picture, player and timeline."""
     with gr.Row():
         with gr.Column(min_width=300):
-            file = gr.File(label="A song or a picture", elem_id="file")
-            recorded = gr.Audio(sources=["microphone"], type="filepath", label="Or record")
+            file = only_sent(gr.File(label="A song or a picture", elem_id="file"))
+            recorded = only_sent(
+                gr.Audio(sources=["microphone"], type="filepath", label="Or record")
+            )
             if examples := demo_examples(service.model.classes):
                 gr.Examples(
                     [[path] for path in examples.values()], [file],
@@ -98,7 +100,7 @@ def _one(service: Service) -> None:
 
 def _several(service: Service, folder: Path) -> None:
     """The tab for several files: a table, and the same with every probability to download."""
-    files = gr.File(label="Songs and pictures", file_count="multiple", elem_id="files")
+    files = only_sent(gr.File(label="Songs and pictures", file_count="multiple", elem_id="files"))
     table = gr.Dataframe(headers=HEADERS, interactive=False, wrap=True, elem_id="table")
     download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
 
@@ -126,6 +128,22 @@ def in_words(function: Callable[..., Any]) -> Callable[..., Any]:
             raise gr.Error(str(error), print_exception=False) from None
 
     return shown
+
+
+def only_sent(part: Any) -> Any:
+    """The part of the page, taking what is sent to it and no address.
+
+    Gradio would download what stands there, of any size, for whoever asks.
+    """
+    keep = part.async_move_resource_to_block_cache
+
+    async def keep_if_sent(path: Any) -> Any:
+        if str(path).lower().startswith(("http:", "https:")):
+            raise gr.Error("an address is not fetched; send the file itself", print_exception=False)
+        return await keep(path)
+
+    part.async_move_resource_to_block_cache = keep_if_sent
+    return part
 
 
 def _given(path: str | None) -> str:
