@@ -93,7 +93,7 @@ class Service:
 
         def watch(clip: Clip, row: np.ndarray) -> None:
             if time.monotonic() > deadline:
-                raise ValueError(f"{path}: it took longer than {limits.max_seconds:.0f} s")
+                raise ValueError(f"{path}: it took longer than {_short(limits.max_seconds)} s")
             if clip.span:
                 self._check_seconds(path, clip.span[1])
             if on_clip:
@@ -109,13 +109,12 @@ class Service:
         """Raise ValueError when the file's size, or what its header tells, is over a limit."""
         limits = self.limits
         if (size := Path(path).stat().st_size / 1e6) > limits.max_mb:
-            raise ValueError(f"{path}: {size:.0f} MB; at most {limits.max_mb:.0f} MB")
+            raise ValueError(f"{path}: {_short(size)} MB; at most {_short(limits.max_mb)} MB")
         if is_picture(path):
             pixels = _n_pixels(path) / 1e6
             if pixels > limits.max_megapixels:
-                raise ValueError(
-                    f"{path}: {pixels:.0f} million pixels; at most {limits.max_megapixels:.0f}"
-                )
+                most = _short(limits.max_megapixels)
+                raise ValueError(f"{path}: {_short(pixels)} million pixels; at most {most}")
         elif self.model.facts["render"] is not None:
             from render.audio import probe
 
@@ -155,6 +154,11 @@ def _in_words(path: str) -> Iterator[None]:
     except (ValueError, OSError) as error:
         text = " ".join(str(error).split())
         raise ValueError(text.replace(path, Path(path).name)) from None
+
+
+def _short(number: float) -> str:
+    """Two decimals at most, and none of a whole number."""
+    return f"{number:.2f}".rstrip("0").rstrip(".")
 
 
 def _n_pixels(path: str) -> int:
