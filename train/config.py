@@ -25,6 +25,7 @@ class TrainConfig:
     head_learning_rate: float = option(
         5.0, "SGD learning rate of these; their inputs have unit length"
     )
+    head_weight_decay: float = option(1e-4, "weight decay of these")
     head_patience: int = option(25, "epochs without a lower validation loss before these stop")
     finetune: str = option(
         "auto", "then train: all layers, last:N stages, or none; auto is none on a CPU, else all"
@@ -32,13 +33,16 @@ class TrainConfig:
     epochs: int = option(10, "most epochs of fine-tuning")
     optimizer: str = option("sgd", "of fine-tuning: also adamw, adagrad, or any other of timm's")
     learning_rate: float = option(0.003, "learning rate of fine-tuning")
+    find_rate: bool = option(
+        False, "only suggest a learning rate, by some steps at ever higher ones"
+    )
     layer_decay: float = option(1.0, "each layer learns at this part of the rate of the one above")
     schedule: Literal["plateau", "cosine"] = option(
         "plateau", "the rate drops when the validation loss stands still, or falls as a cosine"
     )
     warmup_epochs: int = option(0, "epochs of fine-tuning in which the rate rises to its value")
     momentum: float = option(0.9, "SGD momentum")
-    weight_decay: float = option(1e-4, "weight decay")
+    weight_decay: float = option(1e-4, "weight decay of fine-tuning")
     batch_size: int = option(32, "pictures in a batch, over all devices together")
     micro_batch: int | None = option(
         None, "pictures that a device computes at once, adding up gradients; default what it holds"
@@ -83,6 +87,8 @@ class TrainConfig:
             raise ValueError(f"--dropout {self.dropout}: must be in [0, 1)")
         if not 0 < self.plateau_factor < 1:
             raise ValueError(f"--plateau-factor {self.plateau_factor}: must be in (0, 1)")
+        if self.find_rate and self.devices * self.nodes > 1:
+            raise ValueError("--find-rate takes one device: leave out --devices and --nodes")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"--layer-decay {self.layer_decay}: must be in (0, 1]")
         for name in ("label_smoothing", "drop_path", "ema"):
@@ -96,6 +102,7 @@ class TrainConfig:
             "seed": 0,
             "momentum": 0,
             "weight_decay": 0,
+            "head_weight_decay": 0,
             "warmup_epochs": 0,
             "devices": 1,
             "nodes": 1,

@@ -42,10 +42,12 @@ def make_optimizer(
         groups = [{"params": list(model.head.parameters())}, *below]
     for group in groups:
         group["lr"] = learning_rate * group.setdefault("lr_scale", 1.0)
-    name = "sgd" if head_only else config.optimizer
+    name, decay = config.optimizer, config.weight_decay
+    if head_only:
+        name, decay = "sgd", config.head_weight_decay
     check_optimizer(name)
     return create_optimizer_v2(
-        groups, TIMMS.get(name, name), lr=learning_rate, weight_decay=config.weight_decay,
+        groups, TIMMS.get(name, name), lr=learning_rate, weight_decay=decay,
         momentum=config.momentum, filter_bias_and_bn=False,
     )  # fmt: skip
 
