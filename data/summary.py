@@ -20,9 +20,9 @@ def class_rows(examples: Examples, part: np.ndarray) -> list[tuple[str, ...]]:
     ]
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
-    """The rows under their headings, aligned for a terminal."""
-    rows = [("class", "pictures", "groups", "test"), *rows]
+def table(rows: list[tuple[str, ...]], units: str = "pictures") -> str:
+    """The rows under their headings, aligned for a terminal; units: what an example is."""
+    rows = [("class", units, "groups", "test"), *rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for name, *counts in rows:

@@ -70,6 +70,13 @@ def test_what_is_dropped_and_filled_is_said(network: Run) -> None:
     assert 150 < int(gaps.split()[1]) < 250  # 5 % of 4,000
 
 
+def test_a_table_has_rows_and_no_pictures(network: Run) -> None:
+    [answer] = [line for line in network.stdout.splitlines() if line.startswith("test accuracy")]
+    assert answer.endswith("groups") and " rows of " in answer
+    for name in ("report.html", "model_card.md"):
+        assert "icture" not in (network.folder / name).read_text(encoding="utf-8"), name
+
+
 def test_a_run_writes_what_a_run_on_pictures_writes(network: Run) -> None:
     for name in ("model.pth", "model.onnx", "report.html", "metrics.json", "predictions.csv",
                  "split.csv", "config.yaml", "history.csv", "model_card.md"):  # fmt: skip

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from train.files import write_text
 from train.model_file import revision
-from train.trust import answer, to_doubt, to_trust
+from train.trust import answer, to_doubt, to_trust, unit_of
 
 
 def write_card(run: Path, facts: dict[str, Any]) -> None:
@@ -25,6 +25,7 @@ def write_card(run: Path, facts: dict[str, Any]) -> None:
     text = template.get_template("model_card.md.jinja").render(
         **facts,
         main=answer(metrics),
+        unit=unit_of(metrics),
         trust=to_trust(metrics, facts["config"], n_duplicates),
         doubt=to_doubt(metrics, facts["config"]),
         revision=revision(),

@@ -49,7 +49,8 @@ def finish_table(
     run = trainer.run
     outcome = conclude(trainer, finished, folds, test, examples)
     trainer = replace(trainer, model=outcome.model)
-    metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
+    seconds = round(time.monotonic() - facts["started"], 1)
+    metrics = outcome.metrics | {"unit": "row", "seconds": seconds}
     saved = model_file.save(
         run / "model.pth", outcome.weights, backbone=facts["backbone"], pooling="table",
         classes=examples.classes, image=facts["image"], render=facts["render"],
@@ -59,7 +60,7 @@ def finish_table(
     write_predictions(run / "predictions.csv", outcome, examples)
     write_history(run / "history.csv", finished)
     page = facts | {"metrics": metrics, "summary": summary_lines(metrics)}
-    page |= {"seconds": metrics["seconds"], "distance": []}
+    page |= {"seconds": seconds, "distance": []}
     write_report(run, page, finished[: len(folds)], _tested(trainer, outcome, examples))
     write_card(run, page)
     _write_onnx(run / "model.onnx", trainer, saved)

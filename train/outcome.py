@@ -14,6 +14,7 @@ from train.folds import Trainer
 from train.loop import Progress
 from train.metrics import by_recording, fit_temperature, probabilities_of, score
 from train.shown import Answers, answers_of
+from train.trust import unit_of
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def summary_lines(metrics: dict[str, Any]) -> list[str]:
     low, high = test["accuracy_interval_95"]
     lines = [
         f"test accuracy {test['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
-        f"{test['n']} pictures of {test['n_groups']} groups",
+        f"{test['n']} {unit_of(metrics)}s of {test['n_groups']} groups",
         f"always answering {test['majority_class']} would have {test['majority_baseline']:.3f}; "
         f"macro F1 {test['macro_f1']:.3f}",
     ]

@@ -16,7 +16,7 @@ from train import figures
 from train.files import write_text
 from train.loop import Progress
 from train.shown import Tested, confusions, tiles
-from train.trust import answer, to_doubt, to_trust
+from train.trust import answer, to_doubt, to_trust, unit_of
 
 PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "numpy", "pillow")
 MOST_CLASSES_IN_TABLE = 30
@@ -48,6 +48,7 @@ def write_report(
         images=images,
         tiles=tiles(tested),
         main=answer(metrics),
+        unit=unit_of(metrics),
         trust=to_trust(metrics, facts["config"], n_duplicates),
         doubt=to_doubt(metrics, facts["config"]),
         table_fits=len(tested.classes) <= MOST_CLASSES_IN_TABLE,

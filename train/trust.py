@@ -6,7 +6,12 @@ from typing import Any
 def answer(metrics: dict[str, Any]) -> dict[str, Any]:
     """The figures that count: those by recording where there are several clips of one."""
     songs = metrics.get("test_recordings")
-    return (songs or metrics["test"]) | {"unit": "recordings" if songs else "pictures"}
+    return (songs or metrics["test"]) | {"unit": "recordings" if songs else f"{unit_of(metrics)}s"}
+
+
+def unit_of(metrics: dict[str, Any]) -> str:
+    """What a tested example is: "picture", or "row" of a table."""
+    return str(metrics.get("unit", "picture"))
 
 
 def to_trust(metrics: dict[str, Any], config: dict[str, Any], n_duplicates: int) -> list[str]:
@@ -84,5 +89,5 @@ def _doubts_of_figures(metrics: dict[str, Any]) -> list[str]:
         lines.append(f"Probabilities are off by {100 * error:.0f} points on average.")
     untested = [name for name, row in metrics["test"]["per_class"].items() if not row["n"]]
     if untested:
-        lines.append(f"Nothing is known about {', '.join(untested)}: no test pictures.")
+        lines.append(f"Nothing is known about {', '.join(untested)}: no test {unit_of(metrics)}s.")
     return lines
