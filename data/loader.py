@@ -49,6 +49,7 @@ class Pictures:
         """
         return Batches(self, positions, batch_size, seed, pin, share)
 
+    @torch.inference_mode()  # where batches are for evaluation, it may not be left
     def fill(self, images: torch.Tensor, positions: np.ndarray, draws: np.ndarray | None) -> None:
         """Set images uint8 (B, 3, height, width): whole, or by draws (B, N_DRAWS) augmented."""
         canvases = [self.decoded[i] for i in positions]
