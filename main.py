@@ -81,6 +81,8 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     print(table(ready.rows), *(f"note: {note}" for note in ready.notes), sep="\n", flush=True)
     if data_config.leak_check:
         return leak_check(ready, fabric, backbone, config, data_config.folds)
+    if config.find_rate:
+        return find_rate(ready, fabric, backbone, config)
     if not resumed and fabric.is_global_zero:
         data_config = dataclasses.replace(data_config, data=str(root.resolve()))
         resumed = start_run(new_run(Path(config.out), name), data_config, config, ready)
@@ -141,6 +143,8 @@ def train_table(
     if config.devices * config.nodes > 1:
         raise ValueError("a table is trained by a single process: leave out --devices and --nodes")
     name = config.model or NETWORK
+    if config.find_rate:
+        raise ValueError("--find-rate: of a table's network no rate is suggested")
     if name != NETWORK and config.final in ("ensemble", "soup"):
         raise ValueError(f"--final {config.final}: only networks are averaged; take refit or best")
     table = read_table(root, data_config.label, data_config.group)
@@ -199,6 +203,21 @@ def leak_check(ready: Any, fabric: Any, backbone: Any, config: TrainConfig, n_fo
     labels, groups = ready.examples.labels[usable], ready.examples.groups[usable]
     found = leak_check(rows, labels, groups, n_folds=n_folds, seed=config.seed)
     print(*leak_lines(found), sep="\n")
+    return SOME_LEFT_OUT if ready.failures else DONE
+
+
+def find_rate(ready: Any, fabric: Any, backbone: Any, config: TrainConfig) -> int:
+    """Suggest a learning rate, from the first fold's training part; returns an exit code."""
+    from train.folds import Fold, Trainer
+    from train.logs import Silent
+    from train.rate_finder import find_and_draw
+
+    size = (ready.spec["width"], ready.spec["height"])
+    trainer = Trainer.start(
+        fabric, backbone, ready.pictures, len(ready.examples.classes), size, config,
+        Path(config.out), Silent(),
+    )  # fmt: skip
+    print(find_and_draw(trainer, Fold(1, *ready.folds[0])))
     return SOME_LEFT_OUT if ready.failures else DONE
 
 

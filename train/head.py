@@ -77,7 +77,7 @@ def fit_head(
         fold.rates["head"] if fold.rates else None,
     )
     progress = Progress()
-    top = _Top(model)
+    top = Top(model)
     fit(
         trainer.fabric, top, phase, config, progress, seed=fold.seed(config) + 1,
         on_epoch=lambda _, row: trainer.log.epoch(fold.number, row),
@@ -128,7 +128,7 @@ class _Rows:
             yield rows, torch.from_numpy(self.labels[part])
 
 
-class _Top(nn.Module):
+class Top(nn.Module):
     """What follows the backbone, as a module of its own: it shares the classifier's tensors."""
 
     def __init__(self, model: Classifier) -> None:

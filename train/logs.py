@@ -73,3 +73,13 @@ def _wandb_run(project: str, run: Path, options: dict[str, Any]) -> Any:
         raise ValueError(
             f"--wandb {project}: {reason}; log in with `wandb login`, or set WANDB_MODE=offline"
         ) from None
+
+
+class Silent:
+    """A log that says nothing."""
+
+    def epoch(self, fold: int, row: Row) -> None:
+        """Nothing."""
+
+    def head(self, fold: int, progress: Progress) -> None:
+        """Nothing."""
