@@ -15,9 +15,11 @@ from train import trust
 
 DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
 HEADERS = ["file", "class", "probability", "agreement", "remark"]
-CSS = (
-    ".gradio-container {max-width: 1100px !important; margin: 0 auto} #answer h2 {margin: 0.2em 0}"
-)
+# Without the screen's own width as a limit, a table with long remarks widens the page of a phone.
+CSS = """
+.gradio-container {max-width: min(1100px, 100vw) !important; margin: 0 auto}
+#answer h2 {margin: 0.2em 0}
+"""
 
 
 def build(service: Service, folder: Path) -> gr.Blocks:
@@ -68,7 +70,11 @@ def _one(service: Service) -> None:
     heat = gr.Image(label="Grad-CAM", elem_id="heat", **seen)
     with gr.Accordion("Clip by clip", open=False, visible=False) as clips:
         timeline = gr.Dataframe(
-            headers=["from", "to", "class", "probability", "remark"], interactive=False, wrap=True
+            headers=["from", "to", "class", "probability", "remark"],
+            interactive=False,
+            wrap=True,
+            column_widths=["80px", "80px", "150px", "120px", "300px"],
+            elem_id="clips",
         )
     source = gr.State()
     outputs = [said, classes, player, picture, ask, heat, clips, timeline, source]
@@ -101,7 +107,10 @@ def _one(service: Service) -> None:
 def _several(service: Service, folder: Path) -> None:
     """The tab for several files: a table, and the same with every probability to download."""
     files = only_sent(gr.File(label="Songs and pictures", file_count="multiple", elem_id="files"))
-    table = gr.Dataframe(headers=HEADERS, interactive=False, wrap=True, elem_id="table")
+    table = gr.Dataframe(
+        headers=HEADERS, interactive=False, wrap=True, elem_id="table",
+        column_widths=["220px", "150px", "120px", "120px", "360px"],
+    )  # fmt: skip
     download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
 
     def fill(paths: list[str] | None) -> tuple[list[list[str]] | None, Any]:

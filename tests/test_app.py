@@ -264,6 +264,8 @@ def test_a_visit(
         expect(player.get_by_role("button", name="Pause", exact=True)).to_be_visible(timeout=15_000)
         tab.locator("#explain").click()
         expect(tab.locator("#heat img")).to_be_visible(timeout=30_000)
+        tab.get_by_text("Clip by clip").click()
+        expect(tab.locator("#clips")).to_contain_text("0:01")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         tab.screenshot(path=tmp_path / "song.png", full_page=True)
         tab.get_by_role("button", name="Clear").first.click()
@@ -278,6 +280,7 @@ def test_a_visit(
         with download.value.path().open(newline="") as rows:
             assert [row["class"] for row in csv.DictReader(rows)] == ["high", LOW]
         tab.screenshot(path=tmp_path / "table.png", full_page=True)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
         garbage = {
             "name": "<img src=x onerror=hacked=1>.mp3",
             "mimeType": "",
@@ -287,6 +290,7 @@ def test_a_visit(
         tab.locator("#files input[type=file]").set_input_files([garbage, garbage])
         expect(tab.locator("#table")).to_contain_text("neither a picture nor", timeout=30_000)
         assert tab.evaluate("typeof hacked") == "undefined"
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
         browser.close()
     assert elsewhere == []
 
