@@ -8,7 +8,40 @@ from command import option
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class AugmentConfig:
+    """Changes to training pictures"""
+
+    crop_time: float = option(0.5, "random-resized-crop keeps at least this part of the time axis")
+    crop_frequency: float = option(0.9, "and at least this part of the frequency axis")
+    time_roll: float = option(0.0, "time is moved round by at most this part of its axis")
+    time_mask: float = option(0.0, "two stripes of at most this part of the time axis are hidden")
+    frequency_mask: float = option(0.0, "and two of this part of the frequency axis")
+    gain: float = option(0.0, "at most this part of the dB scale is added or taken away")
+    contrast: float = option(0.0, "the dB scale grows or shrinks by at most this part of it")
+    frequency_warp: float = option(0.0, "the middle frequency moves by at most this part of them")
+
+    def __post_init__(self) -> None:
+        """Raise ValueError naming the option whose value is out of range."""
+        for name in ("crop_time", "crop_frequency"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{_flag(name)} {getattr(self, name)}: must be in (0, 1]")
+        for name, least_wrong in MOST.items():
+            if not 0 <= getattr(self, name) < least_wrong:
+                wrong = f"{_flag(name)} {getattr(self, name)}"
+                raise ValueError(f"{wrong}: must be 0 or more, and below {least_wrong}")
+
+
+# A strength must stay below: a whole axis hidden is no picture, half an axis warped is a fold.
+MOST = {"time_roll": 1, "time_mask": 1, "frequency_mask": 1, "gain": 1, "contrast": 1,
+        "frequency_warp": 0.5}  # fmt: skip
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class DataConfig(AugmentConfig):
     """Pictures and splits"""
 
     data: str | None = option(
@@ -32,8 +65,6 @@ class DataConfig:
     )
     test_fraction: float = option(0.2, "part of the groups held out for the one final test")
     image_size: str | None = option(None, "what the network sees: N or WxH; default the backbone's")
-    crop_time: float = option(0.5, "random-resized-crop keeps at least this part of the time axis")
-    crop_frequency: float = option(0.9, "and at least this part of the frequency axis")
     workers: int = option(0, "threads that prepare pictures; 0: one for each core")
     cache: str | None = option(
         None,
@@ -43,6 +74,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value is out of range."""
+        super().__post_init__()
         if self.folds < 2:
             raise ValueError(f"--folds {self.folds}: cross-validation needs at least 2")
         if self.repeats < 1:
@@ -53,14 +85,9 @@ class DataConfig:
             raise ValueError("--leak-check compares with a split by groups: leave out --group none")
         if not 0 < self.test_fraction <= 0.5:
             raise ValueError(f"--test-fraction {self.test_fraction}: must be in (0, 0.5]")
-        for name in ("crop_time", "crop_frequency"):
-            if not 0 < getattr(self, name) <= 1:
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} {getattr(self, name)}: must be in (0, 1]")
         for name in ("workers", "cache_limit"):
             if not getattr(self, name) >= 0:
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} {getattr(self, name)}: must be 0 or more")
+                raise ValueError(f"{_flag(name)} {getattr(self, name)}: must be 0 or more")
         if self.image_size is not None:
             parse_size(self.image_size)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from data.audit_page import as_facts
-from data.augment import Augmentation
+from data.augment import augmentation_of
 from data.cache import cache_folder, decode_all
 from data.config import DataConfig
 from data.decoded import Decoded
@@ -91,7 +91,7 @@ def prepare(
         "width": size[0], "height": size[1], "canvas": readable.decoded.canvas,
         "mean": mean, "std": std,
     }  # fmt: skip
-    augmentation = Augmentation(crop_time=config.crop_time, crop_frequency=config.crop_frequency)
+    augmentation = augmentation_of(config, [look.colour_map for look in found.looks])
     pictures = Pictures(readable.decoded, named.labels, spec, augmentation, config.workers)
     return Prepared(
         examples, pictures, spec, parts, folds, test,

@@ -1,0 +1,52 @@
+"""The colours of a picture as steps of one scale, from silent to loud."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+BITS = 5  # of each channel by which a colour is looked up: 32,768 colours
+SAME_MAP = 0.9  # part of the pictures that must be drawn with one map
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The colours of the 256 steps of a colour map, int16 (256, 3), and the step of each colour.
+
+    steps: uint8 (32768,), for colours by the upper five bits of R, G and B, the nearest step.
+    """
+
+    colours: torch.Tensor
+    steps: torch.Tensor
+
+    def levels_of(self, images: torch.Tensor) -> torch.Tensor:
+        """The step uint8 (B, 1, H, W) that each pixel of uint8 (B, 3, H, W) is nearest to."""
+        red, green, blue = (images.to(torch.int32) >> (8 - BITS)).unbind(dim=1)
+        index = (red << 2 * BITS) | (green << BITS) | blue
+        return self.steps.to(images.device)[index][:, None]
+
+    def moved(self, images: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        """The pictures uint8 (B, 3, H, W) with what was at the steps `old` at those of `new`."""
+        colours = self.colours.to(images.device)
+        change = colours[new[:, 0].int()] - colours[old[:, 0].int()]  # (B, H, W, 3)
+        return (images + change.permute(0, 3, 1, 2)).clamp(0, 255).to(torch.uint8)
+
+
+def scale_of(colour_maps: Sequence[str]) -> Scale | None:
+    """The scale of pictures drawn with these of matplotlib's colour maps, a name for each picture.
+
+    None for grey ones, and where there is no one map: each channel is a scale of its own then.
+    """
+    name, n = Counter(colour_maps).most_common(1)[0]
+    if name in ("gray", "Greys", "other") or n < SAME_MAP * len(colour_maps):
+        return None
+    from matplotlib import colormaps
+
+    colours = (255 * colormaps[name](np.arange(256))[:, :3]).round()
+    side = np.arange(2**BITS) * 2 ** (8 - BITS) + 2 ** (7 - BITS)  # the middle of each part
+    cube = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    steps = cKDTree(colours).query(cube)[1]
+    return Scale(torch.from_numpy(colours).short(), torch.from_numpy(steps.astype(np.uint8)))
