@@ -9,7 +9,7 @@ from os import cpu_count
 import numpy as np
 import torch
 
-from data.augment import Augmentation, changed, crop_windows, draws_of
+from data.augment import Augmentation, crop_windows, draws_of
 from data.decoded import Decoded
 from data.image import ImageSpec
 from data.transforms import whole
@@ -58,8 +58,6 @@ class Pictures:
         for image, canvas in zip(images, canvases, strict=True):
             # A copy: torch resizes only whole arrays fast, and warns of those it must not write to.
             image.copy_(whole(torch.from_numpy(np.array(canvas)).permute(2, 0, 1), self.spec))
-        if draws is not None and (other := changed(images, draws, self.augmentation)) is not images:
-            images.copy_(other)
 
     def _cropped(self, canvases: list[np.ndarray], draws: np.ndarray) -> list[np.ndarray]:
         width, height = self.spec["canvas"]
@@ -122,11 +120,10 @@ class Batches:
         """A batch and the jobs that are filling it."""
         pictures, spec = self._pictures, self._pictures.spec
         positions = self._positions[start:end]
-        with torch.inference_mode(False):  # the caller may evaluate, the threads that fill it do not
-            images = torch.empty(
-                (end - start, 3, spec["height"], spec["width"]), dtype=torch.uint8,
-                pin_memory=self._pin, memory_format=torch.channels_last,
-            )  # fmt: skip
+        images = torch.empty(
+            (end - start, 3, spec["height"], spec["width"]), dtype=torch.uint8,
+            pin_memory=self._pin, memory_format=torch.channels_last,
+        )  # fmt: skip
         draws = None if self._seed is None else draws_of(self._seed, start, end - start)
         jobs = []
         for i in range(0, end - start, SLICE):
