@@ -11,6 +11,8 @@ import torch
 
 from predict import load
 from tests.helpers import ROOT, Run
+from train import exports
+from train.export import main
 from train.imported import import_state_dict
 
 FORMS = {"onnx": "model.onnx", "torchscript": "model.torchscript.pt", "int8": "model.int8.onnx",
@@ -88,6 +90,22 @@ print(json.dumps([a.tolist(), b.tolist(), json.loads(extra["facts.json"])["class
     assert np.allclose(script, expected, atol=1e-4)
     assert np.allclose(timm_logits, expected, atol=1e-4)
     assert names == [model.classes, model.classes]
+
+
+def test_a_form_that_cannot_be_does_not_lose_the_others(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("--timm-hub: timm has no such network")
+
+    monkeypatch.setitem(exports.FORMATS, "timm_hub", ("timm", refuse))
+    model, out = str(trained.folder / "model.pth"), ["--out", str(tmp_path), "--n-pictures", "2"]
+    for forms, code in ((["--timm-hub", "--safetensors"], 3), (["--timm-hub"], 1)):
+        monkeypatch.setattr(sys, "argv", ["export", model, *forms, *out])
+        assert main() == code
+        said = capsys.readouterr()
+        assert ("model.safetensors" in said.out) == (code == 3)
+        assert said.err == "error: --timm-hub: timm has no such network\n"
 
 
 class Usual(torch.nn.Module):

@@ -6,19 +6,21 @@ python -m train.export --from-state-dict W.pth --classes classes.txt --out model
 
 # Like main.py, this command joins the folders data and train; no file there imports it.
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from command import DONE, config_from, make_parser, option, run
+from command import BAD_INPUT, DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
 
 if TYPE_CHECKING:
     import numpy as np
 
 BATCH = 16
 LEAST_SECONDS = 1.0  # of timing each form
+LINES_OF_NONE = 3  # of a table without any form: its head, the model, the pictures
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,12 @@ def main() -> int:
     if config.from_state_dict:
         print(_import(config))
     else:
-        print(*_export(Path(args.model), config), sep="\n")
+        lines, left_out = _export(Path(args.model), config)
+        print(*lines, sep="\n")
+        for reason in left_out:
+            print(f"error: {reason}", file=sys.stderr)
+        if left_out:
+            return SOME_LEFT_OUT if len(lines) > LINES_OF_NONE else BAD_INPUT
     return DONE
 
 
@@ -87,8 +94,8 @@ def _import(config: ExportConfig) -> str:
     return f"{out}: {len(classes)} classes; its probabilities are not calibrated"
 
 
-def _export(file: Path, config: ExportConfig) -> list[str]:
-    """The lines of the table; every form is written before it is checked."""
+def _export(file: Path, config: ExportConfig) -> tuple[list[str], list[str]]:
+    """(the lines of the table, why forms are left out); every form is written, then checked."""
     from train import model_file
     from train.exports import FORMATS, torch_logits
 
@@ -103,9 +110,14 @@ def _export(file: Path, config: ExportConfig) -> list[str]:
     truth, rate = _answers(torch_logits(original), images, facts["temperature"])
     rows = [["form", "MB", "pictures/s", "same class", "largest difference"]]
     rows.append([str(file), _size(file), f"{rate:.0f}", "", ""])
+    left_out = []
     for name, (target, write) in FORMATS.items():
         if getattr(config, name):
-            logits_of = write(original, facts, out / target, images)
+            try:
+                logits_of = write(original, facts, out / target, images)
+            except ValueError as error:  # this network has no such form; the others are not lost
+                left_out.append(str(error))
+                continue
             answers, rate = _answers(logits_of, images, facts["temperature"])
             same = (answers.argmax(axis=1) == truth.argmax(axis=1)).mean()
             worst = abs(answers - truth).max()
@@ -120,7 +132,8 @@ def _export(file: Path, config: ExportConfig) -> list[str]:
             )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    return [*(line.rstrip() for line in lines), f"on {len(images)} pictures, {BATCH} at a time"]
+    lines.append(f"on {len(images)} pictures, {BATCH} at a time")
+    return [line.rstrip() for line in lines], left_out
 
 
 def _pictures(config: ExportConfig, facts: dict[str, Any]) -> "np.ndarray":

@@ -118,7 +118,7 @@ def to_timm_hub(model: Classifier, facts: dict[str, Any], folder: Path, _: np.nd
     if facts["pooling"] != "last":
         raise ValueError(
             f"--timm-hub: timm has no network with pooling={facts['pooling']}; "
-            "use --safetensors, --torchscript or --onnx"
+            "train with --pooling last, or use --safetensors, --torchscript or --onnx"
         )
     network: Any = timm.create_model(facts["backbone"], num_classes=len(facts["classes"]))
     missing, unexpected = network.load_state_dict(model.backbone.state_dict(), strict=False)
