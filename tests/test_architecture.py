@@ -74,7 +74,7 @@ def reached(script: str) -> dict[str, str]:
 
 
 # Commands that live in a folder for their name's sake and join the others as main.py does.
-JOINING = {"train/evaluate.py", "train/explain.py", "train/export.py"}
+JOINING = {"train/evaluate.py", "train/explain.py", "train/export.py", "train/tune.py"}
 
 
 @pytest.mark.parametrize("file", sorted(set(folder_files(*FOLDERS)) - JOINING))
