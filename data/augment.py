@@ -84,8 +84,9 @@ def changed(images: torch.Tensor, draws: np.ndarray, how: Augmentation) -> torch
         images = rolled(images, u[:, 5], how.time_roll)
     if how.gain or how.contrast:
         images = amplified(images, u[:, 6], u[:, 7], how.gain, how.contrast, how.scale)
-    if how.time_mask or how.frequency_mask:
+    if how.time_mask:
         images = masked(images, u[:, 8:12], how.time_mask, axis=3)
+    if how.frequency_mask:
         images = masked(images, u[:, 12:16], how.frequency_mask, axis=2)
     return images
 
@@ -129,11 +130,14 @@ def amplified(
     Up to `gain` of the dB scale is added or taken away, and the distance from its loud end grows or
     shrinks by up to `contrast`; what leaves the scale stays at its end. Draws are (B,).
     """
-    shift = ((2 * gain_draws - 1) * gain * 255)[:, None, None, None]
-    factor = (1 + (2 * contrast_draws - 1) * contrast)[:, None, None, None]
-    levels = images if scale is None else scale.levels_of(images)
-    louder = (255 - (255 - levels.float()) * factor + shift).round().clamp(0, 255).to(torch.uint8)
-    return louder if scale is None else scale.moved(images, levels, louder)
+    step = torch.arange(256, device=images.device)
+    shift = ((2 * gain_draws - 1) * gain * 255)[:, None]
+    factor = (1 + (2 * contrast_draws - 1) * contrast)[:, None]
+    louder = (255 - (255 - step) * factor + shift).round().clamp(0, 255)  # (B, 256), of each step
+    if scale is not None:
+        return scale.moved(images, louder.long())
+    table = louder.to(torch.uint8)[:, None].expand(-1, images.shape[1], -1)
+    return table.gather(2, images.flatten(2).long()).view(images.shape)
 
 
 def frequency_warped(images: torch.Tensor, draws: torch.Tensor, most: float) -> torch.Tensor:

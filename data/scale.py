@@ -14,25 +14,26 @@ SAME_MAP = 0.9  # part of the pictures that must be drawn with one map
 
 @dataclass(frozen=True)
 class Scale:
-    """The colours of the 256 steps of a colour map, int16 (256, 3), and the step of each colour.
+    """The colours of the 256 steps of a colour map, int16 (256, 3), and the steps of all colours.
 
-    steps: uint8 (32768,), for colours by the upper five bits of R, G and B, the nearest step.
+    steps: uint8 (32768,), the nearest one by the upper five bits of R, G and B.
     """
 
     colours: torch.Tensor
     steps: torch.Tensor
 
-    def levels_of(self, images: torch.Tensor) -> torch.Tensor:
-        """The step uint8 (B, 1, H, W) that each pixel of uint8 (B, 3, H, W) is nearest to."""
-        red, green, blue = (images.to(torch.int32) >> (8 - BITS)).unbind(dim=1)
-        index = (red << 2 * BITS) | (green << BITS) | blue
-        return self.steps.to(images.device)[index][:, None]
+    def moved(self, images: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """The pictures uint8 (B, 3, H, W) with what is at step i at step table[b, i], int (B, 256).
 
-    def moved(self, images: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        """The pictures uint8 (B, 3, H, W) with what was at the steps `old` at those of `new`."""
+        A pixel moves as far as the step that it is nearest to, and keeps its distance from it.
+        """
+        red, green, blue = (images.flatten(2).int() >> (8 - BITS)).unbind(dim=1)
+        step = self.steps.to(images.device)[(red << 2 * BITS) | (green << BITS) | blue]  # (B, H*W)
         colours = self.colours.to(images.device)
-        change = colours[new[:, 0].int()] - colours[old[:, 0].int()]  # (B, H, W, 3)
-        return (images + change.permute(0, 3, 1, 2)).clamp(0, 255).to(torch.uint8)
+        change = (colours[table] - colours).transpose(1, 2)  # (B, 3, 256)
+        step = step.long()[:, None].expand(-1, 3, -1)
+        moved = images.flatten(2) + change.gather(2, step)
+        return moved.clamp(0, 255).to(torch.uint8).view(images.shape)
 
 
 def scale_of(colour_maps: Sequence[str]) -> Scale | None:

@@ -185,7 +185,8 @@ def test_preview_is_drawn_to_a_file(image_folder: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{out}: 8 changes, and the mix in the last row\n"
-    assert Image.open(out).width > 1000
+    with Image.open(out) as picture:
+        assert picture.width > 1000
     done = subprocess.run(
         [*command, "--gain", "2"], cwd=ROOT, capture_output=True, text=True, check=False
     )
