@@ -34,7 +34,9 @@ def main() -> int:
     if resumed:
         if len(sys.argv) > 3:
             parser.error("--resume takes its options from the run's config.yaml: give no other")
-        if not (resumed / "config.yaml").is_file() or (resumed / "model.pth").exists():
+        # A run that was killed while its report was being written has both a model and checkpoints.
+        done = (resumed / "model.pth").exists() and not (resumed / "checkpoints").exists()
+        if done or not (resumed / "config.yaml").is_file():
             raise ValueError(f"{args.resume} is no interrupted run: there is nothing to go on with")
         args = parser.parse_args(["--config", str(resumed / "config.yaml")])
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)

@@ -1,0 +1,91 @@
+"""Kill a training at random moments, resume it each time, compare it with an undisturbed one.
+
+python -m bench.resume subsampled_data --kills 10
+
+SIGKILL, at a time drawn evenly from those that the undisturbed run took, its start and its report
+included. Bundled weights, 64x64 pictures, two folds: head, then two epochs of all layers, then the
+refit, on the processor. Exit code 1 if any figure or any prediction differs.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from command import BAD_INPUT, DONE, run
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = (
+    "--image-size", "64", "--folds", "2", "--head-epochs", "20", "--finetune", "all",
+    "--epochs", "2", "--accelerator", "cpu",
+)  # fmt: skip
+
+
+def main() -> int:
+    """Say when each process was killed and whether the figures are the same."""
+    parser = argparse.ArgumentParser(prog="python -m bench.resume", description=__doc__)
+    parser.add_argument("folder", type=Path, help="image folder")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    args = parser.parse_args()
+    draw = random.Random(args.seed)
+    with tempfile.TemporaryDirectory() as out:
+        start = ["--data", str(args.folder), *SMALL, "--out"]
+        began = time.perf_counter()
+        train([*start, f"{out}/undisturbed"], None)
+        seconds = time.perf_counter() - began
+        print(f"undisturbed: {seconds:.1f} s", flush=True)
+        killed = Path(out) / "killed" / "latest"
+        for kill in range(1, args.kills + 1):
+            arguments = ["--resume", str(killed)] if killed.exists() else [*start, f"{out}/killed"]
+            after = draw.uniform(0, seconds)
+            if train(arguments, after):
+                print(f"it ended before kill {kill}")
+                break
+            print(f"kill {kill} after {after:.1f} s: {standing(killed)}", flush=True)
+        else:
+            train(["--resume", str(killed)] if killed.exists() else [*start, f"{out}/killed"], None)
+        same = facts(Path(out) / "undisturbed" / "latest") == facts(killed)
+    print("the figures are the same" if same else "the figures DIFFER")
+    return DONE if same else BAD_INPUT
+
+
+def train(arguments: list[str], after: float | None) -> bool:
+    """Whether main.py ended by itself, before it was killed `after` so many seconds."""
+    command = [sys.executable, str(ROOT / "main.py"), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        _, stderr = process.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    if process.returncode:
+        raise ValueError(f"main.py ended with code {process.returncode}: {stderr.decode().strip()}")
+    return True
+
+
+def standing(folder: Path) -> str:
+    """How far the run had come, by its files."""
+    if not folder.exists():
+        return "no run yet"
+    files = sorted(path.name for path in (folder / "checkpoints").glob("*.*"))
+    return ", ".join([*files, *(p.name for p in folder.glob("model.pth"))]) or "no checkpoint yet"
+
+
+def facts(folder: Path) -> tuple[dict[str, object], str, str]:
+    """All figures but the seconds, every prediction, and every epoch."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics.pop("seconds")
+    predictions, history = (
+        (folder / name).read_text(encoding="utf-8") for name in ("predictions.csv", "history.csv")
+    )
+    return metrics, predictions, history
+
+
+if __name__ == "__main__":
+    run(main)

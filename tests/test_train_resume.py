@@ -1,0 +1,77 @@
+"""A run that is killed, or that fills the disk, goes on to the figures of an undisturbed one."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers import ROOT, SHORT, TINY, Run, run_script
+
+SECONDS = 300  # until a step that never comes is given up
+
+
+def figures(run: Path) -> tuple[dict[str, object], str, str]:
+    """Every figure, prediction and epoch; not the time."""
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics.pop("seconds")
+    return metrics, (run / "predictions.csv").read_text(), (run / "history.csv").read_text()
+
+
+def begin(*arguments: object) -> "subprocess.Popen[str]":
+    """python main.py in a process of its own."""
+    command = [sys.executable, "-u", str(ROOT / "main.py"), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def until(process: "subprocess.Popen[str]", line: str) -> None:
+    """Read what it prints up to the line that begins so."""
+    assert process.stdout is not None
+    for said in process.stdout:
+        if said.startswith(line):
+            return
+    raise AssertionError(f"it ended without saying {line}: {process.communicate()[1]}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the files of a running process")
+def test_a_run_killed_twice_and_once_without_disk_ends_as_if_undisturbed(
+    stripes: Path, trained: Run, tmp_path: Path
+) -> None:
+    from resource import RLIMIT_FSIZE, prlimit
+
+    run = tmp_path / "latest"
+    process = begin("--data", stripes, "--out", tmp_path, *TINY, *SHORT)
+    until(process, "fold 1/2  finetune epoch   4")
+    process.kill()
+    process.communicate()
+
+    process = begin("--resume", run)
+    until(process, "fold 1/2  finetune epoch   7")
+    prlimit(process.pid, RLIMIT_FSIZE, (100_000, 100_000))  # a checkpoint is 7 MB
+    _, stderr = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    [line] = stderr.splitlines()
+    assert line.startswith(f"error: cannot write {run.resolve()}/checkpoints/current.pth: File too")
+    assert line.endswith(f"go on with: python main.py --resume {run.resolve()}")
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["current.pth"]
+    left = torch.load(run / "checkpoints" / "current.pth", weights_only=True)
+    assert 7 <= left["epoch"] == len(left["history"]) < 10
+
+    process = begin("--resume", run)
+    until(process, f"fold 1/2  finetune epoch {left['epoch'] + 1:3d}")
+    end = time.monotonic() + SECONDS
+    while not (run / "model.pth").exists() and time.monotonic() < end:
+        time.sleep(0.005)
+    process.kill()  # while the report is being written
+    process.communicate()
+
+    last = run_script("main.py", "--resume", run)
+    assert last.returncode == 0, last.stderr
+    assert "fold" not in last.stdout.split("test accuracy")[0].split("all  ")[1]
+    assert figures(run) == figures(trained.folder)
+    again = run_script("main.py", "--resume", run)
+    assert again.returncode == 1
+    assert "is no interrupted run" in again.stderr
