@@ -9,7 +9,7 @@ from os import cpu_count
 import numpy as np
 import torch
 
-from data.augment import Augmentation, crop_windows, draws_of
+from data.augment import Augmentation, changed, crop_windows, draws_of
 from data.decoded import Decoded
 from data.image import ImageSpec
 from data.transforms import whole
@@ -58,6 +58,8 @@ class Pictures:
         for image, canvas in zip(images, canvases, strict=True):
             # A copy: torch resizes only whole arrays fast, and warns of those it must not write to.
             image.copy_(whole(torch.from_numpy(np.array(canvas)).permute(2, 0, 1), self.spec))
+        if draws is not None and (other := changed(images, draws, self.augmentation)) is not images:
+            images.copy_(other)
 
     def _cropped(self, canvases: list[np.ndarray], draws: np.ndarray) -> list[np.ndarray]:
         width, height = self.spec["canvas"]
