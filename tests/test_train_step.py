@@ -1,5 +1,6 @@
 """One step of training: its gradient in parts, what it does without memory, and each option."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -176,6 +177,19 @@ def test_the_mean_of_the_weights_is_what_is_tested_and_kept(tmp_path: Path) -> N
     again = apply(trainer.model.eval(), held_out, torch.device("cpu"))
     assert progress.best_logits is not None
     np.testing.assert_allclose(again, progress.best_logits, atol=1e-5)
+
+
+def test_a_compiled_network_trains_alike_and_keeps_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced by torch, but run as it is: a C++ compiler would take a minute."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    options = {"head_epochs": 0, "epochs": 2, "dropout": 0.0}
+    _, [compiled] = train(tmp_path / "a", Noise(), compile="yes", **options)
+    _, [plain] = train(tmp_path / "b", Noise(), **options)
+    assert compiled.best_weights.keys() == plain.best_weights.keys()
+    losses = ([row["train_loss"] for row in one.history] for one in (compiled, plain))
+    assert next(losses) == pytest.approx(next(losses))
 
 
 RECIPE = {
