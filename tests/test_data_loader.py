@@ -160,6 +160,20 @@ def test_leaving_a_pass_early_ends_its_threads(image_folder: Path) -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("seed", [None, 5])
+def test_batches_are_filled_in_inference_mode_too_and_can_be_trained_on(
+    image_folder: Path, seed: int | None
+) -> None:
+    """The mode is a thread's own: the threads that fill a batch are not in their caller's."""
+    pictures = make_pictures(image_folder, threads=2)
+    outside = fetch(pictures, seed=seed)
+    with torch.inference_mode():
+        assert equal(fetch(pictures, seed=seed), outside)
+    weight = torch.ones(1, requires_grad=True)
+    (outside[0][0] * weight).sum().backward()
+    assert weight.grad is not None and weight.grad > 0
+
+
 def test_making_batches_leaves_torch_its_threads(image_folder: Path) -> None:
     before = torch.get_num_threads()
     fetch(make_pictures(image_folder, threads=3))
