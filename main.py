@@ -5,21 +5,26 @@ python main.py --data DIR --epochs 20     your own <class>/<picture> folders
 python main.py --resume runs/latest       go on with an interrupted run
 """
 
-import dataclasses
-import json
-import shlex
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from command import DONE, INTERRUPTED, SOME_LEFT_OUT, config_from, make_parser, run
 from data.config import DataConfig, parse_size
 from train.config import TrainConfig
 from train.launch import start_all, starts_here
 from train.preset import add_presets, with_preset
+from train.run_folder import facts_of, interrupted, new_run
+
+if TYPE_CHECKING:  # torch takes seconds to import, and --help does not need it
+    from lightning_fabric import Fabric
+
+    from data.prepare import Prepared
+    from train.folds import Trainer
+    from train.loop import Progress
 
 HERE = Path(__file__).resolve().parent
 
@@ -34,9 +39,7 @@ def main() -> int:
     if resumed:
         if len(sys.argv) > 3:
             parser.error("--resume takes its options from the run's config.yaml: give no other")
-        # A run that was killed while its report was being written has both a model and checkpoints.
-        done = (resumed / "model.pth").exists() and not (resumed / "checkpoints").exists()
-        if done or not (resumed / "config.yaml").is_file():
+        if not interrupted(resumed):
             raise ValueError(f"{args.resume} is no interrupted run: there is nothing to go on with")
         args = parser.parse_args(["--config", str(resumed / "config.yaml")])
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
@@ -45,21 +48,68 @@ def main() -> int:
     return train(data_config, config, resumed)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A network and what it is to learn.
+
+    config: with all that the machine and the weights decide; unit: what an example is, "picture" or
+    "row"; trainer: of a run folder and a log; fit: of that trainer, the progress of every fold;
+    finish: as `train.finish.finish`.
+    """
+
+    name: str
+    first_line: str
+    fabric: "Fabric"
+    ready: "Prepared"
+    config: TrainConfig
+    unit: str
+    trainer: Callable[[Path, Any], "Trainer"]
+    fit: Callable[["Trainer"], list["Progress"]]
+    finish: Callable[..., list[str]]
+
+
 def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) -> int:
     """Train as configured, in a new run folder or the one to go on with; returns an exit code."""
     started = time.monotonic()
-    from data.folder import scan  # torch takes seconds to import, and --help does not need it
-    from data.prepare import prepare
+    root = Path(data_config.data or default_root())
+    split_file = str(resumed / "split.csv") if resumed else data_config.split
+    data_config = replace(data_config, data=str(root.resolve()))
+    make = of_table if root.suffix.lower() == ".csv" or root.is_file() else of_pictures
+    job = make(root, replace(data_config, split=split_file), config)
+
+    from data.splits import write_split
     from data.summary import table
+    from train.ranks import agreed
+
+    notes = [f"note: {note}" for note in job.ready.notes]
+    print(table(job.ready.rows, f"{job.unit}s"), *notes, sep="\n", flush=True)
+    if data_config.leak_check or config.find_rate:
+        return only_say(job, data_config)
+    if not resumed and job.fabric.is_global_zero:
+        options = asdict(data_config) | asdict(job.config)
+        resumed = new_run(Path(config.out), job.name, options)
+        write_split(resumed / "split.csv", job.ready.examples, job.ready.parts)
+    folder = agreed(job.fabric, resumed)
+    facts = facts_of(folder, root) | {
+        "backbone": job.name, "image": job.ready.spec, "first_line": job.first_line,
+        "notes": job.ready.notes, "counts": job.ready.rows, "audit": job.ready.audit or None,
+        "started": started,
+    }  # fmt: skip
+    return train_folds(job, folder, facts)
+
+
+def of_pictures(root: Path, data_config: DataConfig, config: TrainConfig) -> Job:
+    """A pretrained network for an image folder."""
+    from data.folder import scan
+    from data.prepare import prepare
     from train.classifier import wide
     from train.device import describe, make_fabric
-    from train.ranks import agreed, first
+    from train.finish import finish
+    from train.folds import Trainer, cross_validate
+    from train.ranks import first
     from train.stepping import check_optimizer
     from train.weights import RANDOM, backbone_with_weights
 
-    root = Path(data_config.data or default_root())
-    if root.suffix.lower() == ".csv" or root.is_file():
-        return train_table(root, data_config, config, resumed, started)
     check_optimizer(config.optimizer)
     examples = scan(root, data_config.group)
     fabric = make_fabric(
@@ -72,47 +122,64 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     config = config.settled(on_cpu=on_cpu, random_weights=weights == RANDOM)
     first_line = f"{name}, {weights}, {describe(fabric)}"
     print(first_line, flush=True)
-
     source = backbone.pretrained_cfg
     size = size or wide(backbone)
     with first(fabric):
         ready = prepare(
             examples, data_config, size=size, mean=tuple(source["mean"]), std=tuple(source["std"]),
-            split_file=resumed / "split.csv" if resumed else data_config.split, seed=config.seed,
+            split_file=data_config.split, seed=config.seed,
         )  # fmt: skip
-    print(table(ready.rows), *(f"note: {note}" for note in ready.notes), sep="\n", flush=True)
-    if data_config.leak_check:
-        return leak_check(ready, fabric, backbone, config, data_config.folds)
-    if config.find_rate:
-        return find_rate(ready, fabric, backbone, config)
-    if not resumed and fabric.is_global_zero:
-        data_config = dataclasses.replace(data_config, data=str(root.resolve()))
-        resumed = start_run(new_run(Path(config.out), name), data_config, config, ready)
-    resumed = agreed(fabric, resumed)
-    facts = facts_of(resumed, root, started) | {
-        "backbone": name, "image": ready.spec, "first_line": first_line, "notes": ready.notes,
-        "counts": ready.rows, "audit": ready.audit,
-    }  # fmt: skip
-    return train_folds(ready, fabric, backbone, config, facts, resumed)
+
+    def trainer(folder: Path, log: Any) -> Trainer:
+        n_classes = len(examples.classes)
+        return Trainer.start(fabric, backbone, ready.pictures, n_classes, size, config, folder, log)
+
+    def fit(trainer: Trainer) -> list["Progress"]:
+        return cross_validate(trainer, ready.folds)
+
+    return Job(name, first_line, fabric, ready, config, "picture", trainer, fit, finish)
 
 
-def train_folds(
-    ready: Any, fabric: Any, backbone: Any, config: TrainConfig, facts: dict[str, Any], folder: Path
-) -> int:
-    """Train every fold, test the best once and write the run's files; returns an exit code."""
-    from train.finish import finish
-    from train.folds import Trainer, cross_validate
+def of_table(root: Path, data_config: DataConfig, config: TrainConfig) -> Job:
+    """A network, or a model of scikit-learn's, for the rows of a CSV."""
+    from data.prepare_table import prepare_table
+    from data.table import read_table
+    from train.device import describe, make_fabric
+    from train.finish_table import finish_table
+    from train.folds import Trainer
+    from train.tables import NETWORK, build, check_options, fit_table
+
+    name = config.model or NETWORK
+    check_options(name, config, leak_check=data_config.leak_check)
+    table = read_table(root, data_config.label, data_config.group)
+    n_columns = len(table.columns)
+    model = build(name, n_columns, len(table.examples.classes), dropout=config.dropout)
+    fabric = make_fabric(config.accelerator, "32-true")
+    first_line = f"{name} of {n_columns} columns, {describe(fabric)}"
+    print(first_line, flush=True)
+    ready = prepare_table(table, data_config, split_file=data_config.split, seed=config.seed)
+
+    def trainer(folder: Path, log: Any) -> Trainer:
+        return Trainer(fabric, model, ready.pictures, replace(config, head_epochs=0), folder, log)
+
+    def fit(trainer: Trainer) -> list["Progress"]:
+        return fit_table(trainer, name, table.values, ready.folds)
+
+    return Job(name, first_line, fabric, ready, config, "row", trainer, fit, finish_table)
+
+
+def train_folds(job: Job, folder: Path, facts: dict[str, Any]) -> int:
+    """Train every fold, test the model once and write the run's files; returns an exit code."""
     from train.logs import EpochLog
 
-    options = dataclasses.asdict(config)
+    ready, speaks = job.ready, job.fabric.is_global_zero
     log: Any = None
-    if fabric.is_global_zero:
-        log = EpochLog(folder, len(ready.folds), wandb=config.wandb, options=options)
-    size = (ready.spec["width"], ready.spec["height"])
-    n_classes = len(ready.examples.classes)
-    trainer = Trainer.start(fabric, backbone, ready.pictures, n_classes, size, config, folder, log)
+    if speaks:
+        options = asdict(job.config)
+        log = EpochLog(folder, len(ready.folds), wandb=job.config.wandb, options=options)
+    trainer = job.trainer(folder, log)
     try:
-        finished = cross_validate(trainer, ready.folds)
+        finished = job.fit(trainer)
     except KeyboardInterrupt:
         print(f"\ninterrupted; go on with: python main.py --resume {folder}", file=sys.stderr)
         return INTERRUPTED
@@ -121,158 +188,34 @@ def train_folds(
     finally:
         if log:
             log.close()
-    if not fabric.is_global_zero:
+    if not speaks:
         return DONE
-    summary = finish(trainer, finished, ready.folds, ready.test, ready.examples, facts)
+    summary = job.finish(trainer, finished, ready.folds, ready.test, ready.examples, facts)
     print(*summary, f"report: {folder / 'report.html'}", sep="\n")
-    print(f"predict: python predict.py {folder / 'model.pth'} PICTURE")
+    example = "TABLE.csv" if job.unit == "row" else "PICTURE"
+    print(f"predict: python predict.py {folder / 'model.pth'} {example}")
     return SOME_LEFT_OUT if ready.failures else DONE
 
 
-def train_table(
-    root: Path, data_config: DataConfig, config: TrainConfig, resumed: Path | None, started: float
-) -> int:
-    """Train a classifier of the rows of a CSV, as `train` does of pictures; an exit code."""
-    from data.prepare_table import prepare_table
-    from data.summary import table as class_table
-    from data.table import read_table
-    from train.device import describe, make_fabric
-    from train.finish_table import finish_table
-    from train.folds import Trainer, cross_validate
-    from train.logs import EpochLog
-    from train.tables import NETWORK, build, fit_baselines
-
-    if config.devices * config.nodes > 1:
-        raise ValueError("a table is trained by a single process: leave out --devices and --nodes")
-    name = config.model or NETWORK
-    if config.find_rate:
-        raise ValueError("--find-rate: of a table's network no rate is suggested")
-    if name != NETWORK and config.final in ("ensemble", "soup"):
-        raise ValueError(f"--final {config.final}: only networks are averaged; take refit or best")
-    table = read_table(root, data_config.label, data_config.group)
-    n_columns, n_classes = len(table.columns), len(table.examples.classes)
-    model = build(name, n_columns, n_classes, dropout=config.dropout)
-    fabric = make_fabric(config.accelerator, "32-true")
-    first_line = f"{name} of {n_columns} columns, {describe(fabric)}"
-    print(first_line, flush=True)
-    split_file = resumed / "split.csv" if resumed else data_config.split
-    ready = prepare_table(table, data_config, split_file=split_file, seed=config.seed)
-    print(class_table(ready.rows), *(f"note: {n}" for n in ready.notes), sep="\n", flush=True)
-    if not resumed:
-        data_config = dataclasses.replace(data_config, data=str(root.resolve()))
-        resumed = start_run(new_run(Path(config.out), name), data_config, config, ready)
-    config = dataclasses.replace(config, head_epochs=0)
-    log = EpochLog(resumed, len(ready.folds), wandb=config.wandb, options=vars(config))
-    trainer = Trainer(fabric, model, ready.pictures, config, resumed, log)
-    try:
-        if name == NETWORK:
-            finished = cross_validate(trainer, ready.folds)
-        else:
-            finished = fit_baselines(
-                name, table.values, table.examples.labels, ready.folds,
-                refit=config.final == "refit", seed=config.seed,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; go on with: python main.py --resume {resumed}", file=sys.stderr)
-        return INTERRUPTED
-    finally:
-        log.close()
-    facts = facts_of(resumed, root, started) | {
-        "backbone": name, "image": ready.spec, "first_line": first_line, "notes": ready.notes,
-        "counts": ready.rows, "audit": None,
-    }  # fmt: skip
-    summary = finish_table(trainer, finished, ready.folds, ready.test, ready.examples, facts)
-    print(*summary, f"report: {resumed / 'report.html'}", sep="\n")
-    print(f"predict: python predict.py {resumed / 'model.pth'} TABLE.csv")
-    return DONE
-
-
-def leak_check(ready: Any, fabric: Any, backbone: Any, config: TrainConfig, n_folds: int) -> int:
-    """Say what splitting by picture instead of by group would add; returns an exit code."""
-    from train.folds import Trainer
-    from train.inference import apply
-    from train.leak import leak_check, leak_lines
-
-    usable = (~ready.examples.augmented).nonzero()[0]
-    n_classes = len(ready.examples.classes)
-    size = (ready.spec["width"], ready.spec["height"])
-    trainer = Trainer.start(
-        fabric, backbone, ready.pictures, n_classes, size, config, Path(config.out), None
-    )
-    trainer.model.to(fabric.device).eval()
-    with fabric.autocast():
-        rows = apply(trainer.model.features, trainer.batches(usable), fabric.device)
-    labels, groups = ready.examples.labels[usable], ready.examples.groups[usable]
-    found = leak_check(rows, labels, groups, n_folds=n_folds, seed=config.seed)
-    print(*leak_lines(found), sep="\n")
-    return SOME_LEFT_OUT if ready.failures else DONE
-
-
-def find_rate(ready: Any, fabric: Any, backbone: Any, config: TrainConfig) -> int:
-    """Suggest a learning rate, from the first fold's training part; returns an exit code."""
-    from train.folds import Fold, Trainer
+def only_say(job: Job, data_config: DataConfig) -> int:
+    """Print what --leak-check or --find-rate asks for; returns an exit code."""
+    from train.folds import Fold
+    from train.leak import leak_report
     from train.logs import Silent
     from train.rate_finder import find_and_draw
 
-    size = (ready.spec["width"], ready.spec["height"])
-    trainer = Trainer.start(
-        fabric, backbone, ready.pictures, len(ready.examples.classes), size, config,
-        Path(config.out), Silent(),
-    )  # fmt: skip
-    print(find_and_draw(trainer, Fold(1, *ready.folds[0])))
-    return SOME_LEFT_OUT if ready.failures else DONE
+    trainer = job.trainer(Path(job.config.out), Silent())
+    if data_config.leak_check:
+        print(*leak_report(trainer, job.ready.examples, data_config.folds), sep="\n")
+    else:
+        print(find_and_draw(trainer, Fold(1, *job.ready.folds[0])))
+    return SOME_LEFT_OUT if job.ready.failures else DONE
 
 
 def default_root() -> Path:
     """spectrograms/ here if it exists, else the demo that comes with the project."""
     own = Path("spectrograms")
     return own if own.is_dir() else HERE / "subsampled_data"
-
-
-def new_run(out: Path, name: str) -> Path:
-    """A new folder out/<date-time>-<backbone>, and out/latest pointing to it."""
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-    folder, n = out / stem, 1
-    while True:
-        try:
-            folder.mkdir(parents=True)
-            break
-        except FileExistsError:  # two runs in one second
-            n += 1
-            folder = out / f"{stem}-{n}"
-    latest = out / "latest"
-    try:
-        latest.unlink(missing_ok=True)
-        latest.symlink_to(folder.name, target_is_directory=True)
-    except OSError as error:  # a file system without links: the run is found by its name
-        print(f"note: no link {latest} ({error.strerror})", file=sys.stderr)
-    return folder
-
-
-def start_run(folder: Path, data_config: DataConfig, config: TrainConfig, ready: Any) -> Path:
-    """The folder, with config.yaml, which can be fed back, and split.csv written into it."""
-    from data.splits import write_split
-
-    options = dataclasses.asdict(data_config) | dataclasses.asdict(config)
-    text = yaml.safe_dump(options, sort_keys=False)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
-    write_split(folder / "split.csv", ready.examples, ready.parts)
-    return folder
-
-
-def facts_of(folder: Path, root: Path, started: float) -> dict[str, Any]:
-    """What the model file and the report say of the run beside its figures."""
-    text = (folder / "config.yaml").read_text(encoding="utf-8")
-    settings = root / "render.json"
-    render = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else None
-    return {
-        "title": f"{root.resolve().name}: how well it is told apart",
-        "render": render,
-        "config": yaml.safe_load(text),
-        "config_text": text,
-        "command": shlex.join(["python", "main.py", "--config", str(folder / "config.yaml")]),
-        "started": started,
-    }
 
 
 if __name__ == "__main__":

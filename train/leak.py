@@ -1,6 +1,6 @@
 """How much of an accuracy is owed to having trained on the same recordings."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -9,9 +9,27 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from train.inference import apply
+
+if TYPE_CHECKING:
+    from train.folds import Trainer
+
 N_REPEATS = 2
 # Stronger than scikit-learn's 1: there are more features than pictures.
 INVERSE_REGULARISATION = 0.01
+
+
+def leak_report(trainer: "Trainer", examples: Any, n_folds: int) -> list[str]:
+    """`leak_lines` of the examples that are not augmented, by the trainer's untrained backbone.
+
+    examples: labels, groups and augmented (n,), in the order of the trainer's pictures.
+    """
+    usable = np.flatnonzero(~examples.augmented)
+    trainer.model.to(trainer.fabric.device).eval()
+    with trainer.fabric.autocast():
+        rows = apply(trainer.model.features, trainer.batches(usable), trainer.fabric.device)
+    labels, groups = examples.labels[usable], examples.groups[usable]
+    return leak_lines(leak_check(rows, labels, groups, n_folds=n_folds, seed=trainer.config.seed))
 
 
 def leak_check(

@@ -1,14 +1,18 @@
 """Classifiers of tables: a fully connected network, and scikit-learn's as honest baselines."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
 import torch
 from torch import nn
 
+from train.config import TrainConfig
 from train.loop import Progress
 from train.metrics import probabilities_of
+
+if TYPE_CHECKING:
+    from train.folds import Trainer
 
 NETWORK = "fcnn"
 BASELINES = ("logistic", "gradient_boosting", "svm", "random_forest")
@@ -114,6 +118,31 @@ def build(name: str, n_columns: int, n_classes: int, *, dropout: float = 0.0) ->
     if name == NETWORK:
         return TableNetwork(n_columns, n_classes, dropout=dropout)
     return Baseline()
+
+
+def check_options(name: str, config: TrainConfig, *, leak_check: bool) -> None:
+    """Raise ValueError for options of pictures that mean nothing, or something else, here."""
+    if config.devices * config.nodes > 1:
+        raise ValueError("a table is trained by a single process: leave out --devices and --nodes")
+    if config.find_rate:
+        raise ValueError("--find-rate: of a table's network no rate is suggested")
+    if leak_check:
+        raise ValueError("--leak-check compares splits of pictures: leave it out for a table")
+    if name != NETWORK and config.final in ("ensemble", "soup"):
+        raise ValueError(f"--final {config.final}: only networks are averaged; take refit or best")
+
+
+def fit_table(
+    trainer: "Trainer", name: str, values: np.ndarray, folds: list[tuple[np.ndarray, np.ndarray]]
+) -> list[Progress]:
+    """The progress of every fold, and of the refit where that is asked for, by any of `MODELS`."""
+    config, labels = trainer.config, trainer.pictures.labels
+    if name == NETWORK:
+        from train.folds import cross_validate
+
+        return cross_validate(trainer, folds)
+    refit = config.final == "refit"
+    return fit_baselines(name, values, labels, folds, refit=refit, seed=config.seed)
 
 
 def fit_baselines(
