@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import log_softmax, logsumexp
 from scipy.stats import t as student_t
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -28,26 +27,17 @@ from data.prepare import Prepared, prepare
 from train.classifier import wide
 from train.config import TrainConfig
 from train.device import make_fabric
+from train.ensemble import mean_logits
 from train.folds import Trainer, cross_validate
 from train.head import embeddings_of
 from train.inference import logits_of
-from train.loop import Progress, Row
+from train.logs import Silent
 from train.metrics import expected_calibration_error, fit_temperature, probabilities_of
 from train.outcome import final_weights
 from train.preset import add_presets, with_preset
 from train.weights import RANDOM, backbone_with_weights
 
 Fold = tuple[np.ndarray, np.ndarray]
-
-
-class Silent:
-    """A log that says nothing."""
-
-    def epoch(self, fold: int, row: Row) -> None:
-        """Nothing."""
-
-    def head(self, fold: int, progress: Progress) -> None:
-        """Nothing."""
 
 
 def main() -> int:
@@ -144,8 +134,7 @@ def try_out(trainer: Trainer, folds: list[Fold], test: np.ndarray) -> dict[str, 
         for way in ("best", "soup", "refit")
     }
     members = np.stack([_test(trainer, p.best_weights, test, frozen) for p in tried])
-    log_p = log_softmax(members / temperature, axis=2)
-    logits["ensemble"] = temperature * (logsumexp(log_p, axis=0) - np.log(len(tried)))
+    logits["ensemble"] = mean_logits(torch.from_numpy(members), temperature).numpy()
     for file in (trainer.run / "checkpoints").glob("fold_*.pth"):
         file.unlink()
     if not frozen:
