@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from command import BAD_INPUT, DONE, run
+from train.run_folder import interrupted
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = (
@@ -39,17 +40,21 @@ def main() -> int:
         train([*start, f"{out}/undisturbed"], None)
         seconds = time.perf_counter() - began
         print(f"undisturbed: {seconds:.1f} s", flush=True)
-        killed = Path(out) / "killed" / "latest"
-        for kill in range(1, args.kills + 1):
-            arguments = ["--resume", str(killed)] if killed.exists() else [*start, f"{out}/killed"]
-            after = draw.uniform(0, seconds)
-            if train(arguments, after):
-                print(f"it ended before kill {kill}")
-                break
-            print(f"kill {kill} after {after:.1f} s: {standing(killed)}", flush=True)
-        else:
-            train(["--resume", str(killed)] if killed.exists() else [*start, f"{out}/killed"], None)
-        same = facts(Path(out) / "undisturbed" / "latest") == facts(killed)
+        expected = facts(Path(out) / "undisturbed" / "latest")
+        killed, same, kills = Path(out) / "killed" / "latest", True, 0
+        while kills < args.kills or interrupted(killed):
+            arguments = (
+                ["--resume", str(killed)] if interrupted(killed) else [*start, f"{out}/killed"]
+            )
+            after = draw.uniform(0, seconds) if kills < args.kills else None
+            if not train(arguments, after):
+                kills += 1
+                print(f"kill {kills} after {after:.1f} s: {standing(killed)}", flush=True)
+            if killed.exists() and not interrupted(killed):  # the next begins anew
+                same &= facts(killed) == expected
+                print(
+                    "a run has ended, its figures", "the same" if same else "DIFFERENT", flush=True
+                )
     print("the figures are the same" if same else "the figures DIFFER")
     return DONE if same else BAD_INPUT
 
