@@ -33,7 +33,7 @@ class Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message as one line and exit with code 2."""
         flat = " ".join(message.replace("<class '", "").replace("'>", "").split())
-        flat = re.sub(r'Parser key "(\w+)"', lambda key: _flag(key[1]), flat)
+        flat = re.sub(r'Parser key "(\w+)"', lambda key: flag(key[1]), flat)
         print(f"{self.prog}: {flat} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(WRONG_USAGE)
 
@@ -45,7 +45,8 @@ def option(default: Any, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": help})
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
+    """How the command line spells the option: "--" and hyphens."""
     return "--" + name.replace("_", "-")
 
 
@@ -68,7 +69,7 @@ def make_parser(prog: str, description: str, *configs: type) -> Parser:
                 kwargs["action"] = ActionYesNo(yes_prefix="", no_prefix="no-")
             else:
                 kwargs["type"] = hints[field.name]
-            group.add_argument(_flag(field.name), **kwargs)
+            group.add_argument(flag(field.name), **kwargs)
     return parser
 
 

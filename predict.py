@@ -26,7 +26,7 @@ from app.inputs import STDIN, expand, standard_input_as_file
 from app.model import Model, load
 from app.output import Table, as_dict, lines_of, write_playlists
 from app.stream import predict
-from command import BAD_INPUT, DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
+from command import BAD_INPUT, DONE, SOME_LEFT_OUT, config_from, flag, make_parser, option, run
 
 if TYPE_CHECKING:
     from app.plot import Strips
@@ -55,7 +55,7 @@ class PredictConfig:
         """Raise ValueError naming the option whose value is out of range."""
         for name in ("top", "batch_size"):
             if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1")
+                raise ValueError(f"{flag(name)} {getattr(self, name)}: at least 1")
         if self.hop is not None and not 0.05 <= self.hop <= 3600:
             raise ValueError(f"--hop {self.hop}: seconds in 0.05 to 3600")
         if not 0 <= self.min_probability <= 1:

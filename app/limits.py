@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from command import option
+from command import flag, option
 
 
 @dataclass(frozen=True)
@@ -19,4 +19,4 @@ class Limits:
         """Raise ValueError naming the option whose value is out of range."""
         for name in ("max_mb", "max_minutes", "max_megapixels", "max_files", "max_seconds"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: more than 0")
+                raise ValueError(f"{flag(name)} {getattr(self, name)}: more than 0")

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from command import option
+from command import flag, option
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,16 @@ class AugmentConfig:
         """Raise ValueError naming the option whose value is out of range."""
         for name in ("crop_time", "crop_frequency"):
             if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{_flag(name)} {getattr(self, name)}: must be in (0, 1]")
+                raise ValueError(f"{flag(name)} {getattr(self, name)}: must be in (0, 1]")
         for name, least_wrong in MOST.items():
             if not 0 <= getattr(self, name) < least_wrong:
-                wrong = f"{_flag(name)} {getattr(self, name)}"
+                wrong = f"{flag(name)} {getattr(self, name)}"
                 raise ValueError(f"{wrong}: must be 0 or more, and below {least_wrong}")
 
 
 # A strength must stay below: a whole axis hidden is no picture, half an axis warped is a fold.
 MOST = {"time_roll": 1, "time_mask": 1, "frequency_mask": 1, "gain": 1, "contrast": 1,
         "frequency_warp": 0.5}  # fmt: skip
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ class DataConfig(AugmentConfig):
             raise ValueError(f"--test-fraction {self.test_fraction}: must be in (0, 0.5]")
         for name in ("workers", "cache_limit"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{_flag(name)} {getattr(self, name)}: must be 0 or more")
+                raise ValueError(f"{flag(name)} {getattr(self, name)}: must be 0 or more")
         if self.image_size is not None:
             parse_size(self.image_size)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from command import DONE, config_from, make_parser, option, run
+from command import DONE, config_from, flag, make_parser, option, run
 from data.config import AugmentConfig
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def rows_of(config: AugmentConfig) -> dict[str, AugmentConfig]:
     for field in fields(AugmentConfig):
         off, asked = getattr(OFF, field.name), getattr(config, field.name)
         strength = getattr(USUAL, field.name) if asked == off else asked
-        flag = f"--{field.name.replace('_', '-')} {strength:g}"
-        rows[flag + (" (off)" if asked == off else "")] = replace(OFF, **{field.name: strength})
+        title = f"{flag(field.name)} {strength:g}"
+        rows[title + (" (off)" if asked == off else "")] = replace(OFF, **{field.name: strength})
     return rows | {"the mix": config}
 
 

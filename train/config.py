@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from command import option
+from command import flag, option
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,7 @@ class TrainConfig:
             raise ValueError(f"--layer-decay {self.layer_decay}: must be in (0, 1]")
         for name in ("label_smoothing", "drop_path", "ema"):
             if not 0 <= getattr(self, name) < 1:
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} {getattr(self, name)}: must be in [0, 1)")
+                raise ValueError(f"{flag(name)} {getattr(self, name)}: must be in [0, 1)")
         least = {"epochs": 0, "head_epochs": 0, "batch_size": 1, "patience": 1}
         least |= {
             "head_patience": 1,
@@ -113,12 +112,10 @@ class TrainConfig:
             least["micro_batch"] = 1
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} {getattr(self, name)}: must be {minimum} or more")
+                raise ValueError(f"{flag(name)} {getattr(self, name)}: must be {minimum} or more")
         for name in ("learning_rate", "head_learning_rate"):
             if getattr(self, name) <= 0:
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} {getattr(self, name)}: must be above 0")
+                raise ValueError(f"{flag(name)} {getattr(self, name)}: must be above 0")
         if self.head_epochs == 0 and (self.finetune == "none" or self.epochs == 0):
             raise ValueError(
                 "nothing would be trained: the last layer alone has no epochs (--head-epochs; none "
