@@ -11,7 +11,7 @@ from train import model_file
 from train.card import write_card
 from train.distance import reference_of
 from train.familiar import describe_batches
-from train.folds import Trainer
+from train.folds import Trainer, positions_in
 from train.head import embeddings_of
 from train.inference import apply
 from train.loop import Progress
@@ -48,7 +48,7 @@ def finish(
     outcome = conclude(trainer, finished, folds, test, examples)
     trainer = replace(trainer, model=outcome.model)
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
-    development = np.unique(np.concatenate([part for fold in folds for part in fold]))
+    development = positions_in(folds)
     tested = _tested(trainer, outcome, examples, facts["image"]["canvas"])
     familiar = describe_batches(trainer.batches(development), examples.groups[development])
     saved = model_file.save(

@@ -124,7 +124,7 @@ def cross_validate(trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray]])
     start = copy.deepcopy(trainer.model.state_dict())
     trainer.model.keeps_statistics = trainer.config.head_epochs > 0
     finished: list[Progress] = []
-    everything = np.unique(np.concatenate([part for fold in folds for part in fold]))
+    everything = positions_in(folds)
     for k, (train, validation) in enumerate(folds, start=1):
         finished.append(_finished(trainer, Fold(k, train, validation), everything, start))
     if trainer.config.final == "refit":
@@ -132,6 +132,11 @@ def cross_validate(trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray]])
         fold = Fold(len(folds) + 1, everything, everything[:0], rates)
         finished.append(_finished(trainer, fold, everything, start))
     return finished
+
+
+def positions_in(folds: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Every position that a fold trains or validates on, once, sorted: all but the test's."""
+    return np.unique(np.concatenate([part for fold in folds for part in fold]))
 
 
 def rates_of(progress: Progress) -> dict[str, list[float]]:

@@ -10,7 +10,7 @@ import torch
 
 from train.ensemble import ensemble_of
 from train.files import write_csv, write_text
-from train.folds import Trainer
+from train.folds import Trainer, positions_in
 from train.loop import Progress
 from train.metrics import by_recording, fit_temperature, probabilities_of, score
 from train.shown import Answers, answers_of
@@ -78,7 +78,7 @@ def conclude(
         (str(k), folds[k - 1][1], probabilities_of(_logits(progress), temperature))
         for k, progress in enumerate(tried, start=1)
     ]
-    development = np.unique(np.concatenate([part for fold in folds for part in fold]))
+    development = positions_in(folds)
     majority = int(np.bincount(labels[development]).argmax())
     keywords: dict[str, Any] = {"classes": examples.classes, "majority": majority}
     metrics = {

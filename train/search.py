@@ -10,7 +10,7 @@ import optuna
 from scipy.special import log_softmax
 
 from train.config import TrainConfig
-from train.folds import Fold, Trainer, train_fold
+from train.folds import Fold, Trainer, positions_in, train_fold
 from train.head import embeddings_of
 from train.metrics import fit_temperature
 
@@ -115,7 +115,7 @@ def try_folds(
     """
     start = copy.deepcopy(trainer.model.state_dict())
     trainer.model.keeps_statistics = trainer.config.head_epochs > 0
-    development = np.unique(np.concatenate([part for fold in folds for part in fold]))
+    development = positions_in(folds)
     embeddings = embeddings_of(embedder, development) if trainer.config.head_epochs else None
     logits, labels = [], []
     for number, (train, validation) in enumerate(folds, start=1):

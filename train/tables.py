@@ -158,7 +158,9 @@ def fit_baselines(
 
     Filling with the median and standardisation are part of what is fitted to training rows alone.
     """
-    everything = np.unique(np.concatenate([part for fold in folds for part in fold]))
+    from train.folds import positions_in
+
+    everything = positions_in(folds)
     parts = [*folds, (everything, everything[:0])] if refit else folds
     finished = []
     for train, validation in parts:
