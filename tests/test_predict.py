@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from predict import load
-from tests.helpers import Run, run_script
+from tests.helpers import ROOT, Run, run_script
 from train import model_file
 
 
@@ -128,34 +130,21 @@ def test_the_python_api_answers_as_the_script(trained: Run, stripes: Path) -> No
     assert np.isclose(sum(answer.probabilities.values()), 1)
 
 
-def test_onnx_prediction_imports_neither_torch_nor_timm(trained: Run, stripes: Path) -> None:
-    import subprocess
-    import sys
-
-    from tests.helpers import ROOT
-
+@pytest.mark.parametrize(
+    ("model", "needless"),
+    [
+        ("model.onnx", {"torch", "timm", "matplotlib", "librosa", "sklearn"}),
+        # scikit-learn and onnxruntime, which training uses, would add a third to every answer
+        ("model.pth", {"sklearn", "onnxruntime", "matplotlib", "librosa"}),
+    ],
+)
+def test_prediction_imports_no_more_than_it_needs(
+    model: str, needless: set[str], trained: Run, stripes: Path
+) -> None:
     code = (
         "import sys; from predict import load; "
-        f"load({str(trained.folder / 'model.onnx')!r})({str(stripes / 'low' / 'low0__0.png')!r}); "
-        "print({'torch', 'timm', 'matplotlib', 'librosa', 'sklearn'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "set()"
-
-
-def test_torch_prediction_imports_no_more_than_it_needs(trained: Run, stripes: Path) -> None:
-    """scikit-learn and onnxruntime, which training uses, would add a third to every answer."""
-    import subprocess
-    import sys
-
-    from tests.helpers import ROOT
-
-    code = (
-        "import sys; from predict import load; "
-        f"load({str(trained.folder / 'model.pth')!r})({str(stripes / 'low' / 'low0__0.png')!r}); "
-        "print({'sklearn', 'onnxruntime', 'matplotlib', 'librosa'} & set(sys.modules))"
+        f"load({str(trained.folder / model)!r})({str(stripes / 'low' / 'low0__0.png')!r}); "
+        f"print({needless!r} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
