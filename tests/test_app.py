@@ -265,6 +265,7 @@ def test_a_visit(
         one.set_input_files(write_sound(tmp_path / "low.wav", "low", 20, 9))
         expect(answer).to_contain_text(LOW, timeout=30_000)
         player = tab.locator("#player")
+        expect(player.locator("time").nth(1)).to_have_text("0:20")  # read, and so ready to play
         player.get_by_role("button", name="Play", exact=True).click()
         expect(player.get_by_role("button", name="Pause", exact=True)).to_be_visible(timeout=15_000)
         tab.locator("#explain").click()
