@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,21 @@ def test_what_was_found_trains_unchanged_on_the_same_split(
     assert done.returncode == 0, done.stderr
     split = (tmp_path / "latest/split.csv").read_text()
     assert split == (folder / "split.csv").read_text()
+
+
+def test_a_waiting_trial_goes_to_one_process_alone(tmp_path: Path) -> None:
+    """SQLite knows no SELECT FOR UPDATE: two processes began the first trial and one failed."""
+    n_trials, workers = 40, 4
+    studies = [open_study(tmp_path / "search.db", {}, {}, seed=1) for _ in range(workers)]
+    for i in range(n_trials):
+        studies[0].enqueue_trial({"rate": i})
+
+    def ask(study: optuna.Study) -> list[int]:
+        return [study.ask().number for _ in range(n_trials // workers)]
+
+    with ThreadPoolExecutor(workers) as pool:
+        asked = [number for numbers in pool.map(ask, studies) for number in numbers]
+    assert sorted(asked) == list(range(n_trials))
 
 
 def test_it_goes_on_after_an_interruption(stripes: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Engine, event
 
 from train.figures import new_figure, save_figure
 from train.files import write_text
@@ -33,6 +34,7 @@ def open_study(file: Path, facts: dict[str, Any], first: dict[str, Any], seed: i
                 f"sqlite:///{file.resolve().as_posix()}",
                 engine_kwargs={"connect_args": {"timeout": WAIT_S}},
             )
+            _lock_whole_transactions(storage.engine)
             study = optuna.create_study(storage=storage, study_name=NAME, load_if_exists=True)
             break
         except Exception as error:  # SQLAlchemy's many kinds
@@ -55,6 +57,23 @@ def open_study(file: Path, facts: dict[str, Any], first: dict[str, Any], seed: i
     study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + rank)
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
     return study
+
+
+def _lock_whole_transactions(engine: Engine) -> None:
+    """Let one process at a time read and write.
+
+    Optuna gives a waiting trial to one process by SELECT FOR UPDATE, which SQLite does not know:
+    two may get the same one (optuna/optuna#4621). The two listeners are SQLAlchemy's own recipe
+    (its SQLite page, "Serializable isolation"), with the lock taken at once.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # or pysqlite would begin transactions by itself
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
