@@ -5,6 +5,8 @@ python main.py --data DIR --epochs 20     your own <class>/<picture> folders
 python main.py --resume runs/latest       go on with an interrupted run
 """
 
+import copy
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from train.run_folder import facts_of, interrupted, new_run
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does not need it
     from lightning_fabric import Fabric
 
+    from data.folder import Examples
     from data.prepare import Prepared
     from train.folds import Trainer
     from train.loop import Progress
@@ -98,24 +101,46 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     return train_folds(job, folder, facts)
 
 
-def of_pictures(root: Path, data_config: DataConfig, config: TrainConfig) -> Job:
-    """A pretrained network for an image folder."""
-    from data.folder import scan
+@dataclass(frozen=True)
+class Start:
+    """A backbone and the pictures at its size, before anything is trained.
+
+    first_line: of what is printed; config: with all that the machine and the weights decide.
+    """
+
+    backbone: Any
+    name: str
+    weights: str
+    first_line: str
+    config: TrainConfig
+    ready: "Prepared"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the pictures as the backbone sees them."""
+        return self.ready.spec["width"], self.ready.spec["height"]
+
+    def trainer(self, fabric: "Fabric", folder: Path, log: Any) -> "Trainer":
+        """A trainer whose folds all start from this backbone."""
+        from train.folds import Trainer
+
+        pictures, n_classes = self.ready.pictures, len(self.ready.examples.classes)
+        return Trainer.start(
+            fabric, copy.deepcopy(self.backbone), pictures, n_classes, self.size, self.config,
+            folder, log,
+        )  # fmt: skip
+
+
+def begin(
+    examples: "Examples", data_config: DataConfig, config: TrainConfig, fabric: "Fabric"
+) -> Start:
+    """Get the backbone, say what it is, and prepare the pictures for it."""
     from data.prepare import prepare
     from train.classifier import wide
-    from train.device import describe, make_fabric
-    from train.finish import finish
-    from train.folds import Trainer, cross_validate
+    from train.device import describe
     from train.ranks import first
-    from train.stepping import check_optimizer
     from train.weights import RANDOM, backbone_with_weights
 
-    check_optimizer(config.optimizer)
-    examples = scan(root, data_config.group)
-    fabric = make_fabric(
-        config.accelerator, config.precision, strategy=config.strategy,
-        n_devices=1 if data_config.leak_check else config.devices, n_nodes=config.nodes,
-    )  # fmt: skip
     size = parse_size(data_config.image_size) if data_config.image_size else None
     backbone, name, weights = backbone_with_weights(config, size)
     on_cpu = fabric.device.type == "cpu"
@@ -123,21 +148,37 @@ def of_pictures(root: Path, data_config: DataConfig, config: TrainConfig) -> Job
     first_line = f"{name}, {weights}, {describe(fabric)}"
     print(first_line, flush=True)
     source = backbone.pretrained_cfg
-    size = size or wide(backbone)
     with first(fabric):
         ready = prepare(
-            examples, data_config, size=size, mean=tuple(source["mean"]), std=tuple(source["std"]),
-            split_file=data_config.split, seed=config.seed,
+            examples, data_config, size=size or wide(backbone), mean=tuple(source["mean"]),
+            std=tuple(source["std"]), split_file=data_config.split, seed=config.seed,
         )  # fmt: skip
+    return Start(backbone, name, weights, first_line, config, ready)
 
-    def trainer(folder: Path, log: Any) -> Trainer:
-        n_classes = len(examples.classes)
-        return Trainer.start(fabric, backbone, ready.pictures, n_classes, size, config, folder, log)
 
-    def fit(trainer: Trainer) -> list["Progress"]:
-        return cross_validate(trainer, ready.folds)
+def of_pictures(root: Path, data_config: DataConfig, config: TrainConfig) -> Job:
+    """A pretrained network for an image folder."""
+    from data.folder import scan
+    from train.device import make_fabric
+    from train.finish import finish
+    from train.folds import cross_validate
+    from train.stepping import check_optimizer
 
-    return Job(name, first_line, fabric, ready, config, "picture", trainer, fit, finish)
+    check_optimizer(config.optimizer)
+    examples = scan(root, data_config.group)
+    fabric = make_fabric(
+        config.accelerator, config.precision, strategy=config.strategy,
+        n_devices=1 if data_config.leak_check else config.devices, n_nodes=config.nodes,
+    )  # fmt: skip
+    start = begin(examples, data_config, config, fabric)
+
+    def fit(trainer: "Trainer") -> list["Progress"]:
+        return cross_validate(trainer, start.ready.folds)
+
+    return Job(
+        start.name, start.first_line, fabric, start.ready, start.config, "picture",
+        functools.partial(start.trainer, fabric), fit, finish,
+    )  # fmt: skip
 
 
 def of_table(root: Path, data_config: DataConfig, config: TrainConfig) -> Job:

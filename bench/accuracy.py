@@ -21,10 +21,10 @@ from scipy.stats import t as student_t
 from sklearn.model_selection import StratifiedGroupKFold
 
 from command import DONE, config_from, make_parser, run
-from data.config import DataConfig, parse_size
+from data.config import DataConfig
 from data.folder import scan
-from data.prepare import Prepared, prepare
-from train.classifier import wide
+from data.prepare import Prepared
+from main import begin, default_root
 from train.config import TrainConfig
 from train.device import make_fabric
 from train.ensemble import mean_logits
@@ -35,7 +35,6 @@ from train.logs import Silent
 from train.metrics import expected_calibration_error, fit_temperature, probabilities_of
 from train.outcome import final_weights
 from train.preset import add_presets, with_preset
-from train.weights import RANDOM, backbone_with_weights
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -51,26 +50,14 @@ def main() -> int:
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     started = time.monotonic()
     fabric = make_fabric(config.accelerator, config.precision)
-    size = parse_size(data_config.image_size) if data_config.image_size else None
-    backbone, name, weights = backbone_with_weights(config, size)
-    on_cpu = fabric.device.type == "cpu"
-    config = config.settled(on_cpu=on_cpu, random_weights=weights == RANDOM)
-    size = size or wide(backbone)
-    source = backbone.pretrained_cfg
-    ready = prepare(
-        scan(Path(data_config.data or "subsampled_data")), data_config, size=size,
-        mean=tuple(source["mean"]), std=tuple(source["std"]), split_file=data_config.split,
-        seed=config.seed,
-    )  # fmt: skip
-    print(
-        f"{name}, {size[0]}x{size[1]}, finetune {config.finetune}, {len(ready.examples)} pictures"
-    )
+    examples = scan(Path(data_config.data or default_root()), data_config.group)
+    start = begin(examples, data_config, config, fabric)
+    ready, config = start.ready, start.config
+    size = f"{start.size[0]}x{start.size[1]}"
+    print(f"{size}, finetune {config.finetune}, {len(ready.examples)} pictures")
     results: dict[str, list[Tested]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer.start(
-            fabric, backbone, ready.pictures, len(ready.examples.classes), size, config,
-            Path(folder), Silent(),
-        )  # fmt: skip
+        trainer = start.trainer(fabric, Path(folder), Silent())
         tries = trials(ready, data_config, config, args.seeds)
         for number, (folds, test, seed) in enumerate(tries, start=1):
             trainer = dataclasses.replace(trainer, config=dataclasses.replace(config, seed=seed))

@@ -9,7 +9,6 @@ The test part is fixed first, in split.csv beside the storage, and best.yaml kee
 
 # Like main.py, this command joins the folders data and train; no file there imports it.
 
-import copy
 import functools
 import hashlib
 import sys
@@ -20,14 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from command import DONE, INTERRUPTED, config_from, make_parser, option, run
-from data.config import DataConfig, parse_size
-from main import default_root
+from data.config import DataConfig
+from main import begin, default_root
 from train.config import TrainConfig
 
 if TYPE_CHECKING:
     import optuna
 
     from data.prepare import Prepared
+    from main import Start
     from train.folds import Trainer
     from train.search import Space
 
@@ -52,11 +52,9 @@ class TuneConfig:
 
 @dataclass(frozen=True)
 class Base:
-    """A backbone, the pictures at its size, and what embeds them once for all trials."""
+    """A backbone with the pictures at its size, and what embeds them once for all trials."""
 
-    backbone: Any
-    ready: "Prepared"
-    config: TrainConfig
+    start: "Start"
     embedder: "Trainer"
 
 
@@ -103,8 +101,8 @@ def tune(tune_config: TuneConfig, data_config: DataConfig, config: TrainConfig) 
         return _base(name, fabric, data_config, config, folder)
 
     base = base_of(first)
-    space = space_for(base.config, names, _names(tune_config.only))
-    options = asdict(data_config) | asdict(base.config)
+    space = space_for(base.start.config, names, _names(tune_config.only))
+    options = asdict(data_config) | asdict(base.start.config)
     options["split"] = str((folder / "split.csv").resolve())
     facts = _facts(options, space, base, tune_config.minimise)
     study = open_study(Path(tune_config.storage), facts, within(space, options), config.seed)
@@ -155,8 +153,12 @@ def _value(search: Search, trial: "optuna.Trial", values: dict[str, Any]) -> flo
     from train.search import changed, try_folds
 
     base = search.base_of(values.get("model"))
-    ready, size = base.ready, (base.ready.spec["width"], base.ready.spec["height"])
-    pictures = _augmented(ready, changed(search.data_config, values))
+    start = replace(
+        base.start,
+        config=changed(base.start.config, values),
+        ready=augmented(base.start.ready, changed(search.data_config, values)),
+    )
+    folds = start.ready.folds
     reached = [float("inf")]
 
     def report(number: int, loss: float, accuracy: float) -> None:
@@ -164,25 +166,21 @@ def _value(search: Search, trial: "optuna.Trial", values: dict[str, Any]) -> flo
             trial.set_user_attr(name, figure)
         reached.append(loss if search.minimise == "loss" else 1 - accuracy)
         trial.report(reached[-1], number)
-        if number < len(ready.folds) and trial.should_prune():
+        if number < len(folds) and trial.should_prune():
             raise optuna.TrialPruned
 
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = base.embedder.start(
-            base.embedder.fabric, copy.deepcopy(base.backbone), pictures,
-            len(ready.examples.classes), size, changed(base.config, values), Path(scratch),
-            Silent(),
-        )  # fmt: skip
-        try_folds(trainer, ready.folds, base.embedder, report)
+        trainer = start.trainer(base.embedder.fabric, Path(scratch), Silent())
+        try_folds(trainer, folds, base.embedder, report)
     return reached[-1]
 
 
-def _augmented(ready: "Prepared", data_config: DataConfig) -> Any:
-    """The pictures, augmented as the options say."""
+def augmented(ready: "Prepared", data_config: DataConfig) -> "Prepared":
+    """The same with pictures augmented as the options say."""
     from data.augment import augmentation_of
 
     augmentation = augmentation_of(data_config, [ready.audit["colour_map"]])
-    return replace(ready.pictures, augmentation=augmentation)
+    return replace(ready, pictures=replace(ready.pictures, augmentation=augmentation))
 
 
 def _short(value: Any) -> str:
@@ -206,40 +204,26 @@ def _base(
 ) -> Base:
     """The backbone with the pictures at its size, split as folder/split.csv, made if it is new."""
     from data.folder import scan
-    from data.prepare import prepare
     from data.splits import write_split
     from data.summary import table
-    from train.classifier import wide
-    from train.device import describe
     from train.files import write_whole
-    from train.folds import Trainer
     from train.logs import Silent
-    from train.weights import RANDOM, backbone_with_weights
 
-    size = parse_size(data_config.image_size) if data_config.image_size else None
-    backbone, name, weights = backbone_with_weights(replace(config, model=model), size)
-    print(f"{name}, {weights}, {describe(fabric)}", flush=True)
-    config = replace(config, model=name).settled(
-        on_cpu=fabric.device.type == "cpu", random_weights=weights == RANDOM
-    )
-    source, split_file = backbone.pretrained_cfg, folder / "split.csv"
+    split_file = folder / "split.csv"
     known = split_file.is_file()
-    ready = prepare(
-        scan(Path(data_config.data or ""), data_config.group), data_config,
-        size=size or wide(backbone), mean=tuple(source["mean"]), std=tuple(source["std"]),
-        split_file=split_file if known else data_config.split, seed=config.seed,
-    )  # fmt: skip
+    if known:
+        data_config = replace(data_config, split=str(split_file))
+    examples = scan(Path(data_config.data or ""), data_config.group)
+    start = begin(examples, data_config, replace(config, model=model), fabric)
+    start = replace(start, config=replace(start.config, model=start.name))
+    ready = start.ready
     if not known:
         write_whole(split_file, lambda part: write_split(part, ready.examples, ready.parts))
         print(table(ready.rows), *(f"note: {note}" for note in ready.notes), sep="\n", flush=True)
-    size = (ready.spec["width"], ready.spec["height"])
-    kept = folder / "embeddings" / f"{name}-{_fingerprint(ready, name, weights, config.pooling)}"
+    mark = _fingerprint(ready, start.name, start.weights, config.pooling)
+    kept = folder / "embeddings" / f"{start.name}-{mark}"
     kept.mkdir(parents=True, exist_ok=True)
-    embedder = Trainer.start(
-        fabric, copy.deepcopy(backbone), ready.pictures, len(ready.examples.classes), size, config,
-        kept, Silent(),
-    )  # fmt: skip
-    return Base(backbone, ready, config, embedder)
+    return Base(start, start.trainer(fabric, kept, Silent()))
 
 
 def _facts(options: dict[str, Any], space: "Space", base: Base, minimise: str) -> dict[str, Any]:
@@ -249,7 +233,7 @@ def _facts(options: dict[str, Any], space: "Space", base: Base, minimise: str) -
     return facts | {
         "searched": searched,
         "minimise": minimise,
-        "pictures": _fingerprint(base.ready),
+        "pictures": _fingerprint(base.start.ready),
     }
 
 
