@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from command import DONE, INTERRUPTED, SOME_LEFT_OUT, config_from, make_parser, run
 from data.config import DataConfig, parse_size
+from data.root import check_given, is_table
 from train.config import TrainConfig
 from train.launch import start_all, starts_here
 from train.preset import add_presets, with_preset
@@ -46,6 +47,7 @@ def main() -> int:
             raise ValueError(f"{args.resume} is no interrupted run: there is nothing to go on with")
         args = parser.parse_args(["--config", str(resumed / "config.yaml")])
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
+    check_given(Path(data_config.data or default_root()), None if resumed else data_config.split)
     if starts_here(config.devices, config.nodes) and not data_config.leak_check:
         return start_all(config.devices, config.nodes)
     return train(data_config, config, resumed)
@@ -77,7 +79,7 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     root = Path(data_config.data or default_root())
     split_file = str(resumed / "split.csv") if resumed else data_config.split
     data_config = replace(data_config, data=str(root.resolve()))
-    make = of_table if root.suffix.lower() == ".csv" or root.is_file() else of_pictures
+    make = of_table if is_table(root) else of_pictures
     job = make(root, replace(data_config, split=split_file), config)
 
     from data.splits import write_split

@@ -10,6 +10,7 @@ import numpy as np
 from torchvision.datasets import ImageFolder
 
 from data.image import EXTENSIONS
+from data.root import check_image_folder
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def scan(root: str | Path, group: str = "group") -> Examples:
     folder or the column is missing, a Python package, or has not two classes with pictures.
     """
     root = Path(root)
-    _refuse_what_is_no_image_folder(root)
+    check_image_folder(root)
     folder = _ClassFolders(str(root), allow_empty=True, is_valid_file=_is_picture)
     cut = len(str(root)) + 1
     relative = [path[cut:].replace(os.sep, "/") for path, _ in folder.samples]
@@ -99,17 +100,6 @@ def _is_picture(path: str) -> bool:
 def _is_hidden(relative: str) -> bool:
     """Whether a part of the path is hidden: macOS's `._x.png`, a notebook's checkpoint copies."""
     return relative.startswith(".") or "/." in relative
-
-
-def _refuse_what_is_no_image_folder(root: Path) -> None:
-    if not root.is_dir():
-        raise ValueError(
-            f"no image folder at {root}; expected {root}/<class>/<picture>, one folder per class"
-        )
-    if (root / "__init__.py").exists():
-        raise ValueError(
-            f"{root} is a Python package, not an image folder; put images in spectrograms/<class>/"
-        )
 
 
 def _provenance(

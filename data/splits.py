@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from data.folder import Examples
+from data.root import check_split_file
 
 TEST, TRAIN, VALIDATION, UNUSED = "test", "train", "validation", ""
 _ALIASES = {"val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "dev": VALIDATION}
@@ -171,10 +172,7 @@ def read_split(
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
-    if not file.is_file():
-        raise ValueError(
-            f"no split file at {file}; expected a CSV with the columns path,label,split"
-        )
+    check_split_file(file)
     with file.open(newline="", encoding="utf-8-sig") as lines:  # spreadsheets write the mark
         reader = csv.DictReader(lines)
         if not {"path", "split"} <= set(reader.fieldnames or ()):

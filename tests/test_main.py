@@ -186,7 +186,7 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[list[str], int, str]]:
         "accelerator": (["--accelerator", "cuda"], 1, "--accelerator cuda"),
         "resume": (["--resume", str(tmp_path / "no")], 1, "no interrupted run"),
         "split": (["--split", str(tmp_path / "no.csv"), *TINY], 1, "no split file"),
-        "nothing": ([*TINY, "--epochs", "0"], 1, "nothing would be trained"),
+        "nothing": ([*TINY, "--epochs", "0"], 2, "nothing would be trained"),
         "folds": (["--folds", "1"], 2, "--folds 1"),
         "number": (["--epochs", "many"], 2, "--epochs"),
         "unknown flag": (["--epoch", "3"], 2, "--epoch"),

@@ -116,7 +116,8 @@ class TrainConfig:
         for name in ("learning_rate", "head_learning_rate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{flag(name)} {getattr(self, name)}: must be above 0")
-        if self.head_epochs == 0 and (self.finetune == "none" or self.epochs == 0):
+        no_head = self.head_epochs == 0 or not (self.pretrained or self.weights)
+        if no_head and (self.finetune == "none" or self.epochs == 0):
             raise ValueError(
                 "nothing would be trained: the last layer alone has no epochs (--head-epochs; none "
                 "with random weights) and fine-tuning neither (--epochs, --finetune)"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from command import DONE, INTERRUPTED, config_from, make_parser, option, run
 from data.config import DataConfig
+from data.root import check_given, is_table
 from main import begin, default_root
 from train.config import TrainConfig
 
@@ -81,13 +82,15 @@ def main() -> int:
 
 def tune(tune_config: TuneConfig, data_config: DataConfig, config: TrainConfig) -> int:
     """Search until the storage has so many trials; returns an exit code."""
+    root = Path(data_config.data or default_root())
+    check_given(root, data_config.split)
+    if is_table(root):
+        raise ValueError(f"{root} is a table: only options of networks of pictures are searched")
+
     from train.device import make_fabric
     from train.search import space_for, within
     from train.study import best, finished, open_study
 
-    root = Path(data_config.data or default_root())
-    if root.is_file():
-        raise ValueError(f"{root} is a table: only options of networks of pictures are searched")
     data_config = replace(data_config, data=str(root.resolve()))
     folder = Path(tune_config.storage).parent
     if not Path(tune_config.storage).exists():
