@@ -2,16 +2,17 @@
 
 python -m bench.accuracy --data DIR                           5 outer folds, groups kept together
 python -m bench.accuracy --data DIR --split FILE --seeds 5    one given test, several seeds
+python -m bench.accuracy --data DIR --models A,B,C            the mean answer of several networks
 
 Every outer fold is tested by models that were trained, stopped and calibrated without it: its
 inner folds are the other outer folds. All training options of main.py are taken.
 """
 
-import dataclasses
 import shutil
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +46,27 @@ def main() -> int:
         "python -m bench.accuracy", (__doc__ or "").strip(), DataConfig, TrainConfig
     )
     parser.add_argument("--seeds", type=int, default=1, help="seeds, with --split")
+    parser.add_argument("--models", help="networks whose calibrated probabilities are averaged")
     add_presets(parser)
     args = parser.parse_args(with_preset(parser, sys.argv[1:]))
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     started = time.monotonic()
     fabric = make_fabric(config.accelerator, config.precision)
     examples = scan(Path(data_config.data or default_root()), data_config.group)
-    start = begin(examples, data_config, config, fabric)
-    ready, config = start.ready, start.config
-    size = f"{start.size[0]}x{start.size[1]}"
+    names = args.models.split(",") if args.models else [config.model]
+    starts = [begin(examples, data_config, replace(config, model=n), fabric) for n in names]
+    ready, config = starts[0].ready, starts[0].config
+    size = f"{starts[0].size[0]}x{starts[0].size[1]}"
     print(f"{size}, finetune {config.finetune}, {len(ready.examples)} pictures")
     results: dict[str, list[Tested]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        trainer = start.trainer(fabric, Path(folder), Silent())
+        trainers = [
+            start.trainer(fabric, Path(tempfile.mkdtemp(dir=folder)), Silent()) for start in starts
+        ]
         tries = trials(ready, data_config, config, args.seeds)
         for number, (folds, test, seed) in enumerate(tries, start=1):
-            trainer = dataclasses.replace(trainer, config=dataclasses.replace(config, seed=seed))
-            for way, found in try_out(trainer, folds, test).items():
+            seeded = [replace(each, config=replace(each.config, seed=seed)) for each in trainers]
+            for way, found in together([try_out(each, folds, test) for each in seeded]).items():
                 results.setdefault(way, []).append(found)
             accuracies = (f"{way} {rows[-1].accuracy:.4f}" for way, rows in results.items())
             print(f"{number}/{len(tries)}", *accuracies, flush=True)
@@ -91,7 +96,7 @@ def trials(
     return found
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Tested:
     """Logits (n, C) and labels (n,) of one test, and the temperature found without it."""
 
@@ -103,6 +108,17 @@ class Tested:
     def accuracy(self) -> float:
         """Share of the right answers."""
         return float((self.logits.argmax(axis=1) == self.labels).mean())
+
+
+def together(networks: list[dict[str, Tested]]) -> dict[str, Tested]:
+    """The mean of the networks' calibrated probabilities, each way."""
+    if len(networks) == 1:
+        return networks[0]
+    means = {}
+    for way, one in networks[0].items():
+        each = [probabilities_of(n[way].logits, n[way].temperature) for n in networks]
+        means[way] = Tested(np.log(np.mean(each, axis=0)), one.labels, 1.0)
+    return means
 
 
 def try_out(trainer: Trainer, folds: list[Fold], test: np.ndarray) -> dict[str, Tested]:

