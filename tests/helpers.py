@@ -1,8 +1,10 @@
 """What several tests need: scripts run as a person runs them, and small real image folders."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +37,29 @@ def run_script(
         cwd=cwd, env=os.environ | {"HF_HUB_OFFLINE": "1"}, timeout=timeout,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def interrupt(
+    command: list[str], line: str, first: Callable[[int], object] = lambda pid: None,
+    env: dict[str, str] | None = None,
+) -> str:  # fmt: skip
+    """What a command says on stderr when Ctrl-C comes as it prints a line that begins with `line`.
+
+    first: called with its process number before that. Its exit code must be 130.
+    """
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=env or os.environ | {"HF_HUB_OFFLINE": "1"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for said in process.stdout:
+        if said.startswith(line):
+            first(process.pid)
+            process.send_signal(signal.SIGINT)
+            break
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    return stderr
 
 
 def write_stripes(folder: Path, n_recordings: int = 8, n_clips: int = 2, seed: int = 0) -> Path:

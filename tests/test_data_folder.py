@@ -99,6 +99,20 @@ def test_nested_folders_and_every_extension_belong_to_the_class(image_folder: Pa
     assert int((examples.labels == 2).sum()) == 11
 
 
+def test_linked_folders_are_followed_but_not_round_in_a_circle(image_folder: Path) -> None:
+    elsewhere = image_folder.parent / "elsewhere"
+    (image_folder / "rock").rename(elsewhere)
+    (image_folder / "rock").symlink_to(elsewhere)
+    (elsewhere / "more").mkdir()
+    (elsewhere / "more" / "back").symlink_to(elsewhere)
+    (image_folder / "jazz" / "linked").symlink_to(elsewhere / "more")
+    (image_folder / "blues" / "up").symlink_to("..")
+    shutil.copy(elsewhere / "rock0__0.png", elsewhere / "more" / "other__0.png")
+    examples = scan(image_folder)
+    assert sum(path.startswith("rock/") for path in examples.paths) == 7
+    assert sum(path.startswith("blues/") for path in examples.paths) == 6
+
+
 def test_a_class_without_pictures_is_no_class(image_folder: Path) -> None:
     (image_folder / "empty").mkdir()
     examples = scan(image_folder)

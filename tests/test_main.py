@@ -2,8 +2,6 @@
 
 import csv
 import json
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.helpers import ROOT, SHORT, TINY, Run, run_script, write_stripes
+from tests.helpers import ROOT, SHORT, TINY, Run, interrupt, run_script, write_stripes
 
 FILES = {
     "model.pth", "model.onnx", "model_card.md", "report.html", "metrics.json", "metrics.txt",
@@ -227,17 +225,8 @@ def test_an_interrupted_run_goes_on_to_the_same_metrics(
     stripes: Path, trained: Run, tmp_path: Path
 ) -> None:
     """Ctrl-C in the second fold, then --resume as the last line says."""
-    process = subprocess.Popen(
-        [sys.executable, "main.py", "--data", str(stripes), "--out", str(tmp_path), *TINY, *SHORT],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("fold 2/2  finetune epoch   2"):
-            process.send_signal(signal.SIGINT)
-            break
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 130, stderr
+    command = ["main.py", "--data", str(stripes), "--out", str(tmp_path), *TINY, *SHORT]
+    stderr = interrupt([sys.executable, *command], "fold 2/2  finetune epoch   2")
     assert "Traceback" not in stderr
     command = stderr.strip().splitlines()[-1].split("python main.py ")[1].split()
     resumed = run_script("main.py", *command)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers import ROOT, run_script
+from tests.helpers import ROOT, interrupt, run_script
 from train.classifier import create_backbone
 
 # Layer normalisation, so that a share of a batch is normalised as the whole is.
@@ -121,19 +121,15 @@ def test_bad_input_is_said_once(tmp_path: Path, arguments: list[str], said: str)
 
 
 def test_ctrl_c_reaches_every_process(command: list[str], tmp_path: Path) -> None:
-    pair = subprocess.Popen(
-        [*command, "--out", str(tmp_path), "--devices", "2", "--epochs", "50"], env=ONE_THREAD,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert pair.stdout is not None
-    for line in pair.stdout:
-        if line.startswith("fold 1/2  finetune epoch   1"):
-            children = processes_of(pair.pid)
-            pair.send_signal(signal.SIGINT)
-            break
-    _, stderr = pair.communicate(timeout=60)
-    assert pair.returncode == 130
+    children: list[int] = []
+    stderr = interrupt(
+        [*command, "--out", str(tmp_path), "--devices", "2", "--epochs", "50"],
+        "fold 1/2  finetune epoch   1",
+        first=lambda pid: children.extend(processes_of(pid)),
+        env=ONE_THREAD,
+    )
     assert stderr.strip().startswith("interrupted; go on with: python main.py --resume")
+    assert children
     for child in children:
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from sklearn.metrics import log_loss
 
 from data.config import DataConfig
 from data.loader import Pictures
-from tests.helpers import ROOT, TINY, run_script
+from tests.helpers import ROOT, TINY, interrupt, run_script
 from train.config import TrainConfig
 from train.search import OF_ALL, OF_FINETUNING, OF_HEADS, held_out, space_for, within
 from train.study import best, finished, open_study, write_findings
@@ -103,17 +102,7 @@ def test_a_waiting_trial_goes_to_one_process_alone(tmp_path: Path) -> None:
 
 def test_it_goes_on_after_an_interruption(stripes: Path, tmp_path: Path) -> None:
     storage = tmp_path / "search.db"
-    process = subprocess.Popen(
-        command(stripes, storage, 50), cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env=os.environ | {"HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("trial 1 "):
-            process.send_signal(signal.SIGINT)
-            break
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 130
+    stderr = interrupt(command(stripes, storage, 50), "trial 1 ")
     assert stderr == "interrupted; the same command goes on\n"
     n_done = len(trials(tmp_path))
     assert n_done >= 2 and (tmp_path / "best.yaml").is_file()
