@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from train.classifier import Classifier
+from train.device import one_thread
 from train.files import write_whole
 from train.inference import Batch, progress_bar
 from train.loop import Phase, Progress, fit
@@ -78,10 +79,11 @@ def fit_head(
     )
     progress = Progress()
     top = Top(model)
-    fit(
-        trainer.fabric, top, phase, config, progress, seed=fold.seed(config) + 1,
-        on_epoch=lambda _, row: trainer.log.epoch(fold.number, row),
-    )  # fmt: skip
+    with one_thread():
+        fit(
+            trainer.fabric, top, phase, config, progress, seed=fold.seed(config) + 1,
+            on_epoch=lambda _, row: trainer.log.epoch(fold.number, row),
+        )  # fmt: skip
     trainer.log.head(fold.number, progress)
     top.load_state_dict(progress.best_weights)
     progress.best_weights = {name: t.cpu().clone() for name, t in model.state_dict().items()}

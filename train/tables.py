@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from train.config import TrainConfig
+from train.device import one_thread
 from train.loop import Progress
 from train.metrics import probabilities_of
 
@@ -140,7 +141,8 @@ def fit_table(
     if name == NETWORK:
         from train.folds import cross_validate
 
-        return cross_validate(trainer, folds)
+        with one_thread():
+            return cross_validate(trainer, folds)
     refit = config.final == "refit"
     return fit_baselines(name, values, labels, folds, refit=refit, seed=config.seed)
 
