@@ -47,7 +47,7 @@ def main() -> int:
             raise ValueError(f"{args.resume} is no interrupted run: there is nothing to go on with")
         args = parser.parse_args(["--config", str(resumed / "config.yaml")])
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
-    check_given(Path(data_config.data or default_root()), None if resumed else data_config.split)
+    check_given(root_of(data_config), None if resumed else data_config.split)
     if starts_here(config.devices, config.nodes) and not data_config.leak_check:
         return start_all(config.devices, config.nodes)
     return train(data_config, config, resumed)
@@ -76,7 +76,7 @@ class Job:
 def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) -> int:
     """Train as configured, in a new run folder or the one to go on with; returns an exit code."""
     started = time.monotonic()
-    root = Path(data_config.data or default_root())
+    root = root_of(data_config)
     split_file = str(resumed / "split.csv") if resumed else data_config.split
     data_config = replace(data_config, data=str(root.resolve()))
     make = of_table if is_table(root) else of_pictures
@@ -255,8 +255,10 @@ def only_say(job: Job, data_config: DataConfig) -> int:
     return SOME_LEFT_OUT if job.ready.failures else DONE
 
 
-def default_root() -> Path:
-    """spectrograms/ here if it exists, else the demo that comes with the project."""
+def root_of(data_config: DataConfig) -> Path:
+    """What --data names, else spectrograms/ here if it exists, else the project's own demo."""
+    if data_config.data:
+        return Path(data_config.data)
     own = Path("spectrograms")
     return own if own.is_dir() else HERE / "subsampled_data"
 

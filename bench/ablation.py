@@ -18,7 +18,7 @@ import numpy as np
 from command import DONE, Parser, config_from, make_parser, run
 from data.config import DataConfig
 from data.folder import scan
-from main import Start, begin, default_root
+from main import Start, begin, root_of
 from train.config import TrainConfig
 from train.device import make_fabric
 from train.folds import Trainer
@@ -39,7 +39,7 @@ def main() -> int:
     changes = [parser.parse_args(with_preset(parser, [*common, *shlex.split(t)])) for t in tries]
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     fabric = make_fabric(config.accelerator, config.precision)
-    examples = scan(Path(data_config.data or default_root()), data_config.group)
+    examples = scan(root_of(data_config), data_config.group)
     start = begin(examples, data_config, config, fabric)
     n_held_out = len({int(i) for _, validation in start.ready.folds for i in validation})
     print(f"{n_held_out} pictures held out in {len(start.ready.folds)} folds, {args.seeds} seeds")

@@ -25,7 +25,7 @@ from command import DONE, config_from, make_parser, run
 from data.config import DataConfig
 from data.folder import scan
 from data.prepare import Prepared
-from main import begin, default_root
+from main import begin, root_of
 from train.config import TrainConfig
 from train.device import make_fabric
 from train.ensemble import mean_logits
@@ -52,7 +52,7 @@ def main() -> int:
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     started = time.monotonic()
     fabric = make_fabric(config.accelerator, config.precision)
-    examples = scan(Path(data_config.data or default_root()), data_config.group)
+    examples = scan(root_of(data_config), data_config.group)
     names = args.models.split(",") if args.models else [config.model]
     starts = [begin(examples, data_config, replace(config, model=n), fabric) for n in names]
     ready, config = starts[0].ready, starts[0].config

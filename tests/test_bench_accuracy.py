@@ -35,17 +35,8 @@ def test_the_interval_is_that_of_students_t() -> None:
 
 @pytest.mark.slow
 def test_an_option_is_compared_with_none_on_held_out_pictures(stripes: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "bench.ablation",
-        "--data",
-        str(stripes),
-        *TINY,
-        "--folds",
-        "2",
-    ]
-    command += ["--batch-size", "8", "--learning-rate", "0.05", "--dropout", "0"]
+    command = [sys.executable, "-m", "bench.ablation", "--data", str(stripes), *TINY]
+    command += ["--folds", "2", "--batch-size", "8", "--learning-rate", "0.05", "--dropout", "0"]
     tries = ["--try", "--epochs 8 --patience 8", "--try", "--epochs 1 --learning-rate 1e-9"]
     done = subprocess.run([*command, *tries], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -60,7 +60,7 @@ def make_fabric(
 def one_thread() -> Iterator[None]:
     """Inside, torch computes on one core: where steps are tiny, threads wait more than they work.
 
-    Fitting a last layer took 1.5 s so, and 9 to 25 s on two cores that others used as well.
+    Fitting a last layer took 1.5 s so, and 4 to 25 s on two cores that others used as well.
     """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from command import DONE, INTERRUPTED, config_from, make_parser, option, run
 from data.config import DataConfig
 from data.root import check_given, is_table
-from main import begin, default_root
+from main import begin, root_of
 from train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def main() -> int:
 
 def tune(tune_config: TuneConfig, data_config: DataConfig, config: TrainConfig) -> int:
     """Search until the storage has so many trials; returns an exit code."""
-    root = Path(data_config.data or default_root())
+    root = root_of(data_config)
     check_given(root, data_config.split)
     if is_table(root):
         raise ValueError(f"{root} is a table: only options of networks of pictures are searched")
@@ -216,7 +216,7 @@ def _base(
     known = split_file.is_file()
     if known:
         data_config = replace(data_config, split=str(split_file))
-    examples = scan(Path(data_config.data or ""), data_config.group)
+    examples = scan(root_of(data_config), data_config.group)
     start = begin(examples, data_config, replace(config, model=model), fabric)
     start = replace(start, config=replace(start.config, model=start.name))
     ready = start.ready

@@ -46,10 +46,11 @@ def backbone_with_weights(
     source = cached_file(backbone) or downloaded_file(backbone)
     if source:
         return _filled(backbone, name, read_weights(source)[0], str(source)), name, source.name
-    name = config.model or BUNDLED
+    if config.model is None:
+        name, backbone = BUNDLED, create(BUNDLED)
     if file := bundled_file(name):
-        state = in_timms_names(read_weights(file)[0], create_backbone(name))
-        return _filled(create(name), name, state, str(file)), name, "bundled ImageNet weights"
+        state = in_timms_names(read_weights(file)[0], backbone)
+        return _filled(backbone, name, state, str(file)), name, "bundled ImageNet weights"
     package = _package(name)
     raise ValueError(
         f"no pretrained weights of {name} here, and the model hub does not answer. Ways out: "
