@@ -92,7 +92,7 @@ def test_it_can_learn_noise_by_heart(tmp_path: Path) -> None:
     """18 pictures without any pattern: a loop that trains must fit them, and validation cannot."""
     _, [progress] = train(
         tmp_path, Noise(), head_epochs=0, epochs=25, patience=25, plateau_patience=25,
-        learning_rate=0.05, dropout=0.0,
+        learning_rate=0.05, dropout=0.0, label_smoothing=0.0,
     )  # fmt: skip
     assert progress.history[-1]["train_loss"] < 0.2 < 0.8 < progress.history[-1]["validation_loss"]
 

@@ -153,4 +153,4 @@ def test_the_optimizer_is_the_one_asked_for(name: str, kind: str) -> None:
     assert optimizer.param_groups[0]["weight_decay"] == 0.03
     head = make_optimizer(model, learning_rate=0.02, config=config, head_only=True)
     assert type(head) is torch.optim.SGD
-    assert head.param_groups[0]["weight_decay"] == config.head_weight_decay == 1e-4
+    assert head.param_groups[0]["weight_decay"] == config.head_weight_decay == 1e-5

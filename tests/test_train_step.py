@@ -64,6 +64,13 @@ def test_parts_of_a_batch_add_up_to_torchs_gradient_of_the_mean(most: int) -> No
     assert len(model.seen) == math.ceil(7 / most) and max(model.seen) - min(model.seen) <= 1
 
 
+def test_validation_is_measured_by_the_loss_of_training() -> None:
+    logits, labels = torch.randn(7, 3), torch.arange(7) % 3
+    expected = cross_entropy(logits, labels, WEIGHTS, label_smoothing=0.1).item()
+    assert Loss(WEIGHTS, 0.1).mean(logits, labels) == pytest.approx(expected)
+    assert Loss().mean(logits, labels) == pytest.approx(cross_entropy(logits, labels).item())
+
+
 def test_without_memory_the_parts_are_halved_and_the_step_is_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

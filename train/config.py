@@ -18,14 +18,14 @@ class TrainConfig:
     pretrained: bool = option(True, "start from ImageNet weights; --no-pretrained starts random")
     weights: str | None = option(None, "start from this file: timm, torchvision or our own format")
     pooling: Literal["auto", "stages", "last"] = option(
-        "auto", "embed by the rows of several stages or by the last; auto is stages if pretrained"
+        "auto", "embed by textures of several stages or by the last; auto is stages if pretrained"
     )
     dropout: float = option(0.5, "dropout before the last layer")
     head_epochs: int = option(200, "most epochs of the last layer alone, on frozen features")
     head_learning_rate: float = option(
         5.0, "SGD learning rate of these; their inputs have unit length"
     )
-    head_weight_decay: float = option(1e-4, "weight decay of these")
+    head_weight_decay: float = option(1e-5, "weight decay of these")
     head_patience: int = option(25, "epochs without a lower validation loss before these stop")
     finetune: str = option(
         "auto", "then train: all layers, last:N stages, or none; auto is none on a CPU, else all"
@@ -50,7 +50,7 @@ class TrainConfig:
     balance: Literal["none", "loss", "sampler"] = option(
         "none", "weigh classes by the inverse of their size, in the loss or by how often they come"
     )
-    label_smoothing: float = option(0.0, "part of a label that is spread over all classes")
+    label_smoothing: float = option(0.1, "part of a label that is spread over all classes")
     mixup: float = option(0.0, "mix pairs of pictures, by a Beta distribution of this parameter")
     cutmix: float = option(0.0, "paste a part of a picture into another, likewise")
     drop_path: float = option(0.0, "stochastic depth, for networks that have it")

@@ -39,14 +39,17 @@ def _heat(model: Classifier, images: torch.Tensor, class_index: int | torch.Tens
             f"{type(backbone).__name__} has no feature maps for Grad-CAM; it needs a convolutional "
             "network"
         )
-    for one in (final, *maps):
+    for one in (images, final, *maps):
         one.requires_grad_()
-    embeddings = pool(backbone, final, maps) if maps else backbone.forward_head(final)
+    embeddings = pool(backbone, images, final, maps) if maps else backbone.forward_head(final)
     logits = model.classify(embeddings)
     classes = torch.as_tensor(class_index, device=logits.device).expand(len(logits))
     chosen = logits.gather(1, classes.unsqueeze(1)).sum()
     if maps:
-        return _shares(maps, torch.autograd.grad(chosen, maps), _usual(model, maps))
+        levels = [images.detach().mean(dim=3, keepdim=True), *_usual(model, maps)]
+        return _shares(
+            [images, *maps], torch.autograd.grad(chosen, [images, *maps]), levels, maps[0].shape[2:]
+        )
     (gradient,) = torch.autograd.grad(chosen, final)
     if getattr(backbone, "output_fmt", "NCHW") == "NHWC":
         final, gradient = final.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
@@ -55,19 +58,23 @@ def _heat(model: Classifier, images: torch.Tensor, class_index: int | torch.Tens
 
 
 def _shares(
-    maps: list[torch.Tensor], gradients: tuple[torch.Tensor, ...], usual: list[torch.Tensor]
+    maps: list[torch.Tensor],
+    gradients: tuple[torch.Tensor, ...],
+    usual: list[torch.Tensor],
+    size: torch.Size,
 ) -> torch.Tensor:
-    """Heat (B, h, w) of several stages: what each place of each adds to the logit, in sum.
+    """Heat (B, h, w) of the pictures and several stages: what each place adds to the logit, in sum.
 
     Every row of a map has its own weights here, so the gradient is not averaged over places
-    (HiResCAM, Draelos and Carin, 2020), and a place counts by how it differs from the usual.
+    (HiResCAM, Draelos and Carin, 2020), and a place counts by how it differs from the usual: of a
+    picture that is the mean of its row, from which covariances are measured.
     """
-    size = maps[0].shape[2:]
     heat = torch.zeros(len(maps[0]), 1, *size, device=maps[0].device)
     for one, gradient, level in zip(maps, gradients, usual, strict=True):
         share = (gradient * (one - level)).sum(dim=1, keepdim=True).detach().float()
         places = share.shape[2] * share.shape[3] / (size[0] * size[1])  # fewer on a coarse map
-        heat += interpolate(share, size, mode="bilinear") * places
+        mode = "bilinear" if places < 1 else "area"
+        heat += interpolate(share, size, mode=mode) * places
     return heat[:, 0].relu()
 
 

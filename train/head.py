@@ -18,7 +18,9 @@ from train.loop import Phase, Progress, fit
 if TYPE_CHECKING:
     from train.folds import Fold, Trainer
 
-FLOOR = 0.1  # of the usual deviation: a feature that hardly varied must not be blown up
+# What hardly varied must not be blown up: a deviation counts as at least this part of the feature's
+# own mean, and of the usual deviation. The latter is small, since features are of several kinds.
+OWN_FLOOR, FLOOR = 0.1, 0.001
 
 
 def embeddings_of(trainer: "Trainer", positions: np.ndarray) -> np.ndarray:
@@ -106,8 +108,10 @@ def standardise(model: Classifier, embeddings: np.ndarray, train: np.ndarray) ->
         squares += np.square(rows).sum(axis=0)
     mean = total / len(train)
     variance = np.maximum(squares / len(train) - mean**2, 0)
-    deviation = np.sqrt(variance + FLOOR**2 * variance.mean() + 1e-12)
-    model.shift.copy_(torch.from_numpy(first + mean))
+    mean += first
+    floor = np.maximum((OWN_FLOOR * mean) ** 2, FLOOR**2 * variance.mean())
+    deviation = np.sqrt(np.maximum(variance, floor) + 1e-12)
+    model.shift.copy_(torch.from_numpy(mean))
     model.scale.copy_(torch.from_numpy(deviation * n_features**0.5))
 
 

@@ -10,7 +10,6 @@ import torch
 from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from train.config import TrainConfig
 from train.inference import Batch, apply, progress_bar
@@ -110,7 +109,7 @@ def fit(
         torch.manual_seed(epoch_seed + (1_000_003 * fabric.global_rank if phase.together else 0))
         row["train_loss"] = train_one_epoch(step, phase.train_batches(epoch_seed))
         if phase.rates is None:
-            row |= evaluate(fabric, tested, kept, phase, progress)
+            row |= evaluate(fabric, tested, kept, phase, progress, step.loss)
             if config.schedule == "plateau" or phase.name == "head":
                 scheduler.step(row["validation_loss"])
         else:
@@ -144,12 +143,11 @@ def _set_up(
         optimizer.load_state_dict(progress.optimizer)
         scheduler.load_state_dict(progress.scheduler)
     step = Step(
-        fabric, wrapped, optimizer, Loss(phase.class_weights), parts,
+        fabric, wrapped, optimizer, Loss(phase.class_weights, config.label_smoothing), parts,
         together=phase.together and fabric.world_size > 1, n=progress.steps,
     )  # fmt: skip
     if not head_only:
         head: Any = model.head
-        step.loss = Loss(phase.class_weights, config.label_smoothing)
         step.mix = mixing(config, head.out_features)
         if config.ema:
             step.averaged = ModelEmaV3(model, decay=config.ema, use_warmup=True)
@@ -167,11 +165,17 @@ def _set_rate(optimizer: Any, phase: Phase, config: TrainConfig, epoch: int, n_e
 
 
 def evaluate(
-    fabric: Fabric, tested: nn.Module, kept: nn.Module, phase: Phase, progress: Progress
+    fabric: Fabric,
+    tested: nn.Module,
+    kept: nn.Module,
+    phase: Phase,
+    progress: Progress,
+    loss_of: Loss,
 ) -> Row:
     """Validation loss and accuracy; `progress` keeps the weights with the lowest loss.
 
-    tested: what answers; kept: the module whose weights these are.
+    tested: what answers; kept: the module whose weights these are; loss_of: the loss of training,
+    smoothed labels included: by another, answers would be best before they have been learnt.
     """
     tested.eval()
     with fabric.autocast():
@@ -179,8 +183,7 @@ def evaluate(
     if phase.together:
         logits = gathered(fabric, logits)
     labels = phase.validation_labels
-    weights = None if phase.class_weights is None else phase.class_weights.cpu()
-    loss = cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels), weight=weights).item()
+    loss = loss_of.mean(torch.from_numpy(logits), torch.from_numpy(labels))
     if loss < progress.best_loss:
         progress.best_loss, progress.stale = loss, 0
         progress.best_row = len(progress.history)

@@ -10,7 +10,7 @@ from train.classifier import Classifier, create_backbone
 from train.ensemble import ensemble_of, weights_of_members
 from train.files import write_torch
 
-FORMAT = 2  # 2: embeddings of several stages
+FORMAT = 3  # 2: embeddings of several stages; 3: and of covariances
 KEYS = {"format", "backbone", "pooling", "weights", "classes", "image", "render", "temperature",
         "config", "metrics", "revision"}  # fmt: skip
 

@@ -31,6 +31,7 @@ Space = dict[str, Range | tuple[Any, ...]]
 OF_ALL: Space = {
     "dropout": Range(0.0, 0.9),
     "batch_size": (16, 32, 64, 128),
+    "label_smoothing": Range(0.0, 0.3),
 }
 OF_HEADS: Space = {
     "head_learning_rate": Range(0.1, 50.0, log=True),
@@ -48,7 +49,6 @@ OF_FINETUNING: Space = {
     "gain": Range(0.0, 0.3),
     "contrast": Range(0.0, 0.3),
     "frequency_warp": Range(0.0, 0.2),
-    "label_smoothing": Range(0.0, 0.3),
     "mixup": Range(0.0, 1.0),
     "cutmix": Range(0.0, 1.0),
     "layer_decay": Range(0.6, 1.0),

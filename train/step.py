@@ -1,7 +1,7 @@
 """One step of training: a batch's gradient, whatever parts it is computed in, and who averages."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -35,6 +35,12 @@ class Loss:
         if self.class_weights is None or targets.ndim > 1:
             return torch.tensor(float(len(targets)), device=targets.device)
         return self.class_weights[targets].sum()
+
+    def mean(self, logits: torch.Tensor, targets: torch.Tensor) -> float:
+        """torch's mean, wherever the logits are."""
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        here = replace(self, class_weights=weights)
+        return (here.total(logits, targets) / here.weight(targets)).item()
 
 
 @dataclass
