@@ -11,7 +11,7 @@ from train.classifier import Classifier, create_backbone
 from train.config import TrainConfig
 from train.device import make_fabric
 from train.files import write_whole
-from train.folds import Trainer, cross_validate, rates_of
+from train.folds import SETTLING, Trainer, cross_validate, rates_of
 from train.inference import logits_of
 from train.loop import Progress, Row
 from train.outcome import final_weights
@@ -155,19 +155,30 @@ def test_the_refit_trains_on_everything_by_the_median_folds_rates(tmp_path: Path
     assert len(tried) == 2
     median = sorted(tried, key=lambda progress: progress.best_row)[1]
     until_best = [row["learning_rate"] for row in median.history[: median.best_row + 1]]
-    assert [row["learning_rate"] for row in refit.history][-1] == until_best[-1]
-    assert len(refit.history) <= len(until_best)
+    tuned = median.history[median.best_row]["phase"] == "finetune"
+    last = until_best[-1] if tuned else until_best[-1] / 10
+    assert [row["learning_rate"] for row in refit.history][-1] == last
+    assert len(refit.history) <= len(until_best) + SETTLING
     shift = torch.from_numpy(np.load(tmp_path / "checkpoints" / "embeddings.npy")).float().mean(0)
     assert torch.allclose(refit.best_weights["shift"], shift, atol=1e-3)  # of all 24 pictures
 
 
-def test_rates_of_a_fold_end_at_its_best_epoch() -> None:
+def test_few_pictures_are_waited_for_in_steps(tmp_path: Path) -> None:
+    """18 pictures are three steps: 120 steps without a lower loss are 40 epochs, not 3."""
+    _, [progress] = train(tmp_path, Noise(), finetune="none", head_patience=3)
+    losses = [row["validation_loss"] for row in progress.history]
+    assert len(losses) == int(np.argmin(losses)) + 1 + 40
+
+
+def test_rates_of_a_fold_end_at_its_best_epoch_and_the_heads_settle() -> None:
     head = [{"phase": "head", "learning_rate": r, "validation_loss": v}
             for r, v in [(2, 0.9), (2, 0.7), (0.2, 0.8)]]  # fmt: skip
     tuned = [{"phase": "finetune", "learning_rate": r} for r in (0.3, 0.03)]
     history = [*head, *tuned]
-    assert rates_of(Progress(history=history, best_row=3)) == {"head": [2, 2], "finetune": [0.3]}
-    assert rates_of(Progress(history=history, best_row=1)) == {"head": [2, 2], "finetune": []}
+    settling = [2, 2, 0.2, 0.2, 0.2]
+    assert rates_of(Progress(history=history, best_row=3)) == {"head": settling, "finetune": [0.3]}
+    assert rates_of(Progress(history=history, best_row=1)) == {"head": settling, "finetune": []}
+    assert rates_of(Progress(history=tuned, best_row=0)) == {"head": [], "finetune": [0.3]}
 
 
 def test_the_shipped_weights_are_those_asked_for() -> None:

@@ -19,6 +19,7 @@ from train.memory import Parts
 from train.pooling import stages_of
 from train.ranks import agreed, barrier, share
 
+SETTLING = 3
 STEPS_TO_COMPILE = 5000  # fewer would not win back the minute or so that compiling takes
 
 
@@ -140,12 +141,17 @@ def positions_in(folds: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 
 def rates_of(progress: Progress) -> dict[str, list[float]]:
-    """The learning rate of every epoch up to the best, by phase; the head's up to its own best."""
+    """The learning rate of every epoch up to the best, by phase; the head's up to its own best.
+
+    The head's end with `SETTLING` epochs at a tenth of the rate: a fold keeps the best of the
+    epochs between which a high rate jumps, a training that validates nothing keeps the last one.
+    """
     rates: dict[str, list[float]] = {"head": [], "finetune": []}
     head = [row for row in progress.history if row["phase"] == "head"]
     n_head = 1 + int(np.argmin([row["validation_loss"] for row in head])) if head else 0
     for row in [*head[:n_head], *progress.history[len(head) : progress.best_row + 1]]:
         rates[row["phase"]].append(row["learning_rate"])
+    rates["head"] += [rate / 10 for rate in rates["head"][-1:] * SETTLING]
     return rates
 
 

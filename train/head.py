@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What hardly varied must not be blown up: a deviation counts as at least this part of the feature's
 # own mean, and of the usual deviation. The latter is small, since features are of several kinds.
 OWN_FLOOR, FLOOR = 0.1, 0.001
+LEAST_PATIENCE = 120  # steps: an epoch of some fifty pictures has two
 
 
 def embeddings_of(trainer: "Trainer", positions: np.ndarray) -> np.ndarray:
@@ -67,12 +68,14 @@ def fit_head(
             positions = np.random.default_rng(seed).permutation(positions)
         return _Rows(embeddings, labels, positions, config.batch_size)
 
+    n_steps = -(-len(fold.train) // config.batch_size)
+    patience = max(config.head_patience, -(-LEAST_PATIENCE // n_steps))
     phase = Phase(
         "head",
         config.head_learning_rate,
         config.head_epochs,
-        config.head_patience,
-        config.head_patience // 2,
+        patience,
+        patience // 2,
         lambda epoch_seed: batches(fold.train, epoch_seed),
         lambda: batches(fold.validation),
         labels[fold.validation],
