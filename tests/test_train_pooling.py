@@ -1,8 +1,10 @@
 """Embeddings of several stages: what the numbers are, and that a row's place in them is known."""
 
 import math
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import timm
 import torch
@@ -11,6 +13,7 @@ from scipy.linalg import sqrtm
 from train.classifier import Classifier, count_features, create_backbone, wide
 from train.gradcam import grad_cam
 from train.head import standardise
+from train.onnx_file import write_onnx
 from train.pooling import (
     MAX_BANDS,
     MAX_CHANNELS,
@@ -123,6 +126,22 @@ def test_standardised_embeddings_have_unit_length_and_no_dead_feature_explodes()
 def test_the_time_axis_is_three_times_as_long_unless_the_network_fixes_it() -> None:
     assert wide(create_backbone("test_efficientnet")) == (480, 160)
     assert wide(create_backbone("test_vit")) == (160, 160)
+
+
+def test_a_stage_of_many_channels_is_explained_and_exported(tmp_path: Path) -> None:
+    """resnet18 has 64 where it is finest: sums of them, also after a look without gradients."""
+    torch.manual_seed(0)
+    backbone = create_backbone("resnet18")
+    n_features = count_features(backbone, "stages", (64, 64))
+    model = Classifier(backbone, 2, dropout=0.0, pooling="stages", n_features=n_features).eval()
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits = model(images)
+    assert grad_cam(model, images, 1).shape == (2, 64, 64)
+    write_onnx(tmp_path / "m.onnx", model, {"image": {"width": 64, "height": 64}})
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    [answered] = session.run(None, {"images": images.numpy()})
+    assert np.allclose(answered, logits.numpy(), atol=1e-3)
 
 
 def test_heat_of_a_classifier_of_stages_is_where_the_classes_differ() -> None:

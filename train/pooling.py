@@ -111,14 +111,14 @@ def _mixtures(maps: torch.Tensor) -> torch.Tensor:
     n_channels = maps.shape[1]
     if n_channels <= MAX_CHANNELS:
         return maps
-    return conv2d(maps, _signs(n_channels).to(maps.device))
+    return conv2d(maps, torch.from_numpy(_signs(n_channels)).to(maps.device))
 
 
-@functools.cache
-def _signs(n_channels: int) -> torch.Tensor:
+@functools.cache  # of numpy: a tensor that was made in inference mode could not be trained through
+def _signs(n_channels: int) -> np.ndarray:
     """Always the same (MAX_CHANNELS, C, 1, 1) signs: numpy keeps the stream of RandomState."""
     signs = np.random.RandomState(0).randint(0, 2, (MAX_CHANNELS, n_channels, 1, 1)) * 2 - 1
-    return torch.from_numpy(signs.astype(np.float32)) / n_channels**0.5
+    return (signs / n_channels**0.5).astype(np.float32)
 
 
 def _full_precision(device: str) -> contextlib.AbstractContextManager[Any]:
