@@ -33,9 +33,10 @@ def _heat(model: Classifier, images: torch.Tensor, class_index: int | torch.Tens
     backbone = model.backbone
     with torch.no_grad():
         images = (images.float() - model.mean) / model.std
-        final, maps = backbone.forward_features(images), []
         if model.stages:
             final, maps = backbone.forward_intermediates(images, indices=model.stages)
+        else:
+            final, maps = backbone.forward_features(images), []
     if not torch.is_tensor(final) or (final.ndim != 4 and not maps):
         raise ValueError(
             f"{type(backbone).__name__} has no feature maps for Grad-CAM; it needs a convolutional "
@@ -48,10 +49,9 @@ def _heat(model: Classifier, images: torch.Tensor, class_index: int | torch.Tens
     classes = torch.as_tensor(class_index, device=logits.device).expand(len(logits))
     chosen = logits.gather(1, classes.unsqueeze(1)).sum()
     if maps:
+        pooled = [images, *maps]
         levels = [images.detach().mean(dim=3, keepdim=True), *_usual(model, maps)]
-        return _shares(
-            [images, *maps], torch.autograd.grad(chosen, [images, *maps]), levels, maps[0].shape[2:]
-        )
+        return _shares(pooled, torch.autograd.grad(chosen, pooled), levels, maps[0].shape[2:])
     (gradient,) = torch.autograd.grad(chosen, final)
     if getattr(backbone, "output_fmt", "NCHW") == "NHWC":
         final, gradient = final.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)

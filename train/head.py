@@ -1,7 +1,8 @@
 """The last layer alone, on embeddings that are computed once and shared by all folds."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,13 +64,12 @@ def fit_head(
     config, model, labels = trainer.config, trainer.model, trainer.pictures.labels
     standardise(model, embeddings, fold.train)
 
-    def batches(positions: np.ndarray, seed: int | None = None) -> Iterable[Batch]:
+    def batches(positions: np.ndarray, seed: int | None = None) -> "_Rows":
         if seed is not None:
             positions = np.random.default_rng(seed).permutation(positions)
         return _Rows(embeddings, labels, positions, config.batch_size)
 
-    n_steps = -(-len(fold.train) // config.batch_size)
-    patience = max(config.head_patience, -(-LEAST_PATIENCE // n_steps))
+    patience = max(config.head_patience, math.ceil(LEAST_PATIENCE / len(batches(fold.train))))
     phase = Phase(
         "head",
         config.head_learning_rate,

@@ -54,16 +54,16 @@ def row_statistics(maps: torch.Tensor) -> torch.Tensor:
     rows = min(MAX_ROWS, max(1, MAX_NUMBERS // (2 * n_channels)))
     # Channels last, as the maps lie in memory, and no torch.var: together seven times as fast.
     values = maps.permute(0, 2, 3, 1).float()
-    mean = values.mean(dim=2)
-    deviation = _deviation(values, 2)
     step = math.ceil(height / rows)
-    statistics = torch.cat([mean, deviation], dim=2).transpose(1, 2)  # (B, 2 * C, H)
+    statistics = torch.cat(_moments(values), dim=2).transpose(1, 2)  # (B, 2 * C, H)
     return avg_pool1d(statistics, step, ceil_mode=True).flatten(1)
 
 
-def _deviation(values: torch.Tensor, dim: int) -> torch.Tensor:
-    variance = values.square().mean(dim=dim) - values.mean(dim=dim).square()
-    return (variance.clamp(min=0) + 1e-6).sqrt()  # its slope at 0 must be finite
+def _moments(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation over the third dimension."""
+    mean = values.mean(dim=2)
+    variance = values.square().mean(dim=2) - mean.square()
+    return mean, (variance.clamp(min=0) + 1e-6).sqrt()  # its slope at 0 must be finite
 
 
 def covariances(images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
@@ -81,7 +81,7 @@ def covariances(images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
         channels = _mixtures(maps.float())
         series = [
             bands, bands.diff(dim=2), channels.flatten(2), channels.diff(dim=3).flatten(2),
-            channels.mean(dim=2), _deviation(channels, 2),
+            *_moments(channels),
         ]  # fmt: skip
         return torch.cat([root_of_covariance(one) for one in series], dim=1)
 
