@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from app.answer import Moment, Prediction
-from app.inputs import STDIN, expand, standard_input_as_file
-from app.model import Model, load
-from app.output import Table, as_dict, lines_of, write_playlists
-from app.stream import predict
-from command import BAD_INPUT, DONE, SOME_LEFT_OUT, config_from, flag, make_parser, option, run
+from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT, config_from, flag, make_parser, option, run
+from inference.inputs import STDIN, expand, standard_input_as_file
+from inference.output import Table, as_dict, lines_of, write_playlists
+from inference.pipeline import predict
+from inference.prediction import Moment, Prediction
+from inference.predictor import Model, load
 
 if TYPE_CHECKING:
-    from app.plot import Strips
+    from inference.plot import Strips
 
 __all__ = ["Model", "Moment", "Prediction", "load", "predict"]
 
@@ -145,13 +145,13 @@ def _with_bar(
 
 
 def _strips() -> "Strips":
-    from app.plot import Strips  # matplotlib takes a second to import
+    from inference.plot import Strips  # matplotlib takes a second to import
 
     return Strips()
 
 
 def _plot(file: Path, prediction: Prediction, strips: "Strips") -> None:
-    from app.plot import figure
+    from inference.plot import figure
 
     try:
         figure(prediction, strips).savefig(file, dpi=130)
@@ -162,7 +162,7 @@ def _plot(file: Path, prediction: Prediction, strips: "Strips") -> None:
 
 
 def _tag(prediction: Prediction, config: PredictConfig, left_out: list[str]) -> None:
-    from app.tags import tag
+    from inference.tags import tag
 
     try:
         print("tag:", tag(prediction, config.min_probability, config.dry_run), file=sys.stderr)

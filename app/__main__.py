@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.limits import Limits
-from command import DONE, config_from, make_parser, option, run
+from common.cli import DONE, config_from, make_parser, option, run
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def main() -> int:
             "classify files" + ("" if config.auth == "none" else ", given the password"),
             file=sys.stderr,
         )
-    from app.model import load
+    from inference.predictor import load
 
     model = load(args.model)
     if "columns" in model.facts["image"]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from command import flag, option
+from common.cli import flag, option
 
 
 @dataclass(frozen=True)

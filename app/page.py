@@ -8,10 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.answer import Prediction
-from app.output import as_dict, clock
 from app.service import Service
-from train import trust
+from inference.output import as_dict, clock
+from inference.prediction import Prediction
+from train.report import caveats as trust
 
 DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
 HEADERS = ["file", "class", "probability", "agreement", "remark"]

@@ -12,13 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from app.answer import Prediction
 from app.limits import Limits
-from app.model import Model
-from app.output import Table, clock
-from app.plot import Strips, figure
-from app.stream import FORMATS, Clip, OnClip, is_picture, predict
-from data.image import MAX_PIXELS
+from data.images.read import MAX_PIXELS
+from inference.output import Table, clock
+from inference.pipeline import FORMATS, Clip, OnClip, is_picture, predict
+from inference.plot import Strips, figure
+from inference.prediction import Prediction
+from inference.predictor import Model
 
 
 class Service:
@@ -116,7 +116,7 @@ class Service:
                 most = _short(limits.max_megapixels)
                 raise ValueError(f"{path}: {_short(pixels)} million pixels; at most {most}")
         elif self.model.facts["render"] is not None:
-            from render.audio import probe
+            from render.audio.decode import probe
 
             try:
                 facts = probe(Path(path))
@@ -134,8 +134,8 @@ class Service:
     def _heat(self, clip: Clip, index: int, title: str) -> Image.Image:
         import torch
 
-        from train.explained import Scale, draw
-        from train.gradcam import grad_cam
+        from inference.explain.picture import Scale, draw
+        from train.models.gradcam import grad_cam
 
         network = self.model.network
         images = torch.from_numpy(clip.pixels.copy()).permute(2, 0, 1)[None]

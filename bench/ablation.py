@@ -15,18 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from command import DONE, Parser, config_from, make_parser, run
+from common.cli import DONE, Parser, config_from, make_parser, run
 from data.config import DataConfig
-from data.folder import scan
-from main import Start, begin, root_of
+from data.image_folder import scan
+from data.root import root_of
 from train.config import TrainConfig
-from train.device import make_fabric
-from train.folds import Trainer
-from train.logs import Silent
-from train.preset import add_presets, with_preset
-from train.search import try_folds
-from train.tune import augmented
-from train.weights import RANDOM
+from train.devices.fabric import make_fabric
+from train.loop.cross_validation import Trainer
+from train.loop.loggers import Silent
+from train.models.pretrained import RANDOM
+from train.pipeline import Start, augmented, begin
+from train.presets import add_presets, with_preset
+from train.tune.search_space import try_folds
 
 
 def main() -> int:
@@ -39,7 +39,7 @@ def main() -> int:
     changes = [parser.parse_args(with_preset(parser, [*common, *shlex.split(t)])) for t in tries]
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     fabric = make_fabric(config.accelerator, config.precision)
-    examples = scan(root_of(data_config), data_config.group)
+    examples = scan(root_of(data_config.data), data_config.group)
     start = begin(examples, data_config, config, fabric)
     n_held_out = len({int(i) for _, validation in start.ready.folds for i in validation})
     print(f"{n_held_out} pictures held out in {len(start.ready.folds)} folds, {args.seeds} seeds")

@@ -21,21 +21,22 @@ import torch
 from scipy.stats import t as student_t
 from sklearn.model_selection import StratifiedGroupKFold
 
-from command import DONE, config_from, make_parser, run
+from common.cli import DONE, config_from, make_parser, run
 from data.config import DataConfig
-from data.folder import scan
+from data.image_folder import scan
 from data.prepare import Prepared
-from main import begin, root_of
+from data.root import root_of
 from train.config import TrainConfig
-from train.device import make_fabric
-from train.ensemble import mean_logits
-from train.folds import Trainer, cross_validate
-from train.head import embeddings_of
-from train.inference import logits_of
-from train.logs import Silent
-from train.metrics import expected_calibration_error, fit_temperature, probabilities_of
-from train.outcome import final_weights
-from train.preset import add_presets, with_preset
+from train.devices.fabric import make_fabric
+from train.evaluate.final_test import final_weights
+from train.evaluate.metrics import expected_calibration_error, fit_temperature, probabilities_of
+from train.loop.cross_validation import Trainer, cross_validate
+from train.loop.head import embeddings_of
+from train.loop.inference import logits_of
+from train.loop.loggers import Silent
+from train.models.ensemble import mean_logits
+from train.pipeline import begin
+from train.presets import add_presets, with_preset
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -52,7 +53,7 @@ def main() -> int:
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     started = time.monotonic()
     fabric = make_fabric(config.accelerator, config.precision)
-    examples = scan(root_of(data_config), data_config.group)
+    examples = scan(root_of(data_config.data), data_config.group)
     names = args.models.split(",") if args.models else [config.model]
     starts = [begin(examples, data_config, replace(config, model=n), fabric) for n in names]
     ready, config = starts[0].ready, starts[0].config

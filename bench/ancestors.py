@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from command import DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
+from common.cli import DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
 
 ROOT = Path(__file__).resolve().parent.parent
 ADAM = ("--optimizer", "adam", "--learning-rate", "0.001", "--weight-decay", "0")

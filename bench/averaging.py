@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from command import DONE, run
-from train.metrics import expected_calibration_error
-from train.paired import paired_test
+from common.cli import DONE, run
+from train.evaluate.metrics import expected_calibration_error
+from train.evaluate.paired_test import paired_test
 
 LEAST = 1e-6  # what predictions.csv rounds to 0
 

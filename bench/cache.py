@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from command import DONE, run
+from common.cli import DONE, run
 
 N_CLASSES = 1000
 MIB = 2**20
@@ -70,8 +70,8 @@ def make(folder: Path, n: int) -> None:
 
 def start(folder: Path) -> None:
     """What main.py does before it splits: scan, and open or build the cache."""
-    from data.cache import decode_all
-    from data.folder import scan
+    from data.cache.disk import decode_all
+    from data.image_folder import scan
 
     before, all_before = memory("RssAnon:"), memory("VmRSS:")
     examples = timed("scan", lambda: scan(folder / "pictures"))

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from app.answer import Moment
-from app.plot import Strips, figure
-from app.stream import predict
-from command import run
+from common.cli import run
+from inference.pipeline import predict
+from inference.plot import Strips, figure
+from inference.prediction import Moment
 from predict import Model, load
-from render import audio
+from render.audio import decode as audio
 from subsampled_data.build import fetch, read_tracks
 
 SR = 22_050

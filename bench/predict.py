@@ -23,8 +23,8 @@ import soundfile
 HERE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HERE))
 
-from app.stream import predict  # noqa: E402  the project is found by then
-from command import run  # noqa: E402
+from common.cli import run  # noqa: E402
+from inference.pipeline import predict  # noqa: E402  the project is found by then
 from predict import Model, load  # noqa: E402
 
 

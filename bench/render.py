@@ -90,11 +90,11 @@ def stages(audio: Path) -> None:
     """Print the processor time of each stage of rendering, per recording, in this one process."""
     sys.path.insert(0, str(ROOT))  # before this file's folder, where this file is `render`
     from render import RenderSettings
-    from render.audio import decode_stream
-    from render.fingerprint import fingerprint
-    from render.picture import picture, png_bytes
-    from render.spectra import mel
-    from render.stream import windows
+    from render.audio.decode import decode_stream
+    from render.audio.stream import windows
+    from render.output.checksum import fingerprint
+    from render.spectrogram.image import picture, png_bytes
+    from render.spectrogram.spectra import mel
 
     s = RenderSettings()
     taken: dict[str, float] = {}

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from command import BAD_INPUT, DONE, run
+from common.cli import BAD_INPUT, DONE, run
 from train.run_folder import interrupted
 
 ROOT = Path(__file__).resolve().parent.parent

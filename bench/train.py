@@ -20,15 +20,15 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from command import DONE, run
+from common.cli import DONE, run
 from data.config import DataConfig
-from data.folder import scan
+from data.image_folder import scan
 from data.prepare import prepare
-from train.classifier import Classifier, create_backbone
-from train.device import describe, make_fabric
-from train.inference import apply
-from train.loop import train_one_epoch
-from train.step import Step
+from train.devices.fabric import describe, make_fabric
+from train.loop.fit import train_one_epoch
+from train.loop.inference import apply
+from train.loop.train_step import Step
+from train.models.classifier import Classifier, create_backbone
 
 SIZE = (224, 224)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

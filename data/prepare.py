@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from data.audit_page import as_facts
-from data.augment import augmentation_of
-from data.cache import cache_folder, decode_all
+from data.audit.audit import audit
+from data.audit.duplicates import Duplicate, keep_together
+from data.audit.page import as_facts
+from data.cache.decoded import Decoded
+from data.cache.disk import cache_folder, decode_all
 from data.config import DataConfig
-from data.decoded import Decoded
-from data.duplicates import Duplicate, keep_together
-from data.folder import Examples
-from data.image import ImageSpec, canvas_for, picture_sizes
-from data.inspection import audit
-from data.loader import Pictures
+from data.image_folder import Examples
+from data.images.augment import augmentation_of
+from data.images.loader import Pictures
+from data.images.read import ImageSpec, canvas_for, picture_sizes
 from data.splits import folds_of, make_split, positions_for_test, read_splits, refold
 from data.summary import class_rows, oddities
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from command import DONE, config_from, flag, make_parser, option, run
+from common.cli import DONE, config_from, flag, make_parser, option, run
 from data.config import AugmentConfig
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def changed_pictures(
     import numpy as np
     import torch
 
-    from data.augment import augmentation_of, draws_of
-    from data.decoded import Decoded
-    from data.folder import scan
-    from data.image import ImageSpec, canvas_for, picture_sizes, read_picture
-    from data.loader import Pictures
-    from data.survey import colour_map_of
+    from data.audit.survey import colour_map_of
+    from data.cache.decoded import Decoded
+    from data.image_folder import scan
+    from data.images.augment import augmentation_of, draws_of
+    from data.images.loader import Pictures
+    from data.images.read import ImageSpec, canvas_for, picture_sizes, read_picture
 
     examples = scan(root)
     some = np.unique(np.linspace(0, len(examples) - 1, n).round().astype(int))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
+
 
 def is_table(root: Path) -> bool:
     """Whether root is a table of features and not an image folder."""
@@ -34,3 +36,11 @@ def check_split_file(file: Path) -> None:
         raise ValueError(
             f"no split file at {file}; expected a CSV with the columns path,label,split"
         )
+
+
+def root_of(named: str | None) -> Path:
+    """The folder or table that is named, else spectrograms/ here if it exists, else the demo's."""
+    if named:
+        return Path(named)
+    own = Path("spectrograms")
+    return own if own.is_dir() else DEMO

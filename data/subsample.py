@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from command import DONE, config_from, make_parser, option, run
+from common.cli import DONE, config_from, make_parser, option, run
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def subsample(source: Path, target: Path, *, per_class: int, seed: int) -> int:
     Returns how many were copied. Raises ValueError when the target exists and is not empty, or
     lies inside the source: old pictures must not mix with new ones.
     """
-    from data.folder import read_clip_table, scan
+    from data.image_folder import read_clip_table, scan
 
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ValueError(f"{target} exists and is not empty; choose a new folder")

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from command import DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
-from render.choose import ChoiceSettings
-from render.clips import ClipSettings
+from common.cli import DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
+from render.audio.clips import ClipSettings
 from render.settings import RenderSettings
+from render.sources.selection import ChoiceSettings
 
 if TYPE_CHECKING:
-    from render.recordings import Recording
+    from render.sources.folders import Recording
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def main() -> int:
     if todo.check:
         return _check(Path(todo.check))
     if todo.preview:
-        from render.preview import preview
+        from render.spectrogram.preview import preview
 
         print(preview(Path(todo.preview), settings, Path(todo.out)))
         return DONE
@@ -82,9 +82,9 @@ def _render(
     settings: RenderSettings,
     placing: ClipSettings,
 ) -> int:
-    from render.choose import choose
-    from render.recordings import named
-    from render.run import render_folder
+    from render.collection import render_folder
+    from render.sources.folders import named
+    from render.sources.selection import choose
 
     if not root.is_dir():
         raise ValueError(f"no folder {root}; expected {root}/<class>/<recording>")
@@ -133,14 +133,14 @@ def _features(recordings: "list[Recording]", todo: RunSettings, settings: Render
 
 def find(root: Path, source: SourceSettings) -> "list[Recording]":
     """The recordings below `root` with their labels."""
-    from render import recordings
+    from render.sources import folders as recordings
 
     if source.labels == "folders":
         return recordings.from_folders(root)
     if source.labels == "gtzan":
         return recordings.from_gtzan(root)
     if source.labels in ("fma", "country"):
-        from render import fma
+        from render.sources import fma
 
         metadata = Path(source.metadata) if source.metadata else fma.metadata_near(root)
         if source.labels == "fma":
@@ -158,7 +158,7 @@ def find(root: Path, source: SourceSettings) -> "list[Recording]":
 
 
 def _dry_run(recordings: "list[Recording]", settings: RenderSettings, placing: ClipSettings) -> int:
-    from render.run import planned_clips
+    from render.collection import planned_clips
 
     clips = planned_clips(recordings, settings, placing)
     counts = Counter(r.label for r in recordings)
@@ -173,7 +173,7 @@ def _dry_run(recordings: "list[Recording]", settings: RenderSettings, placing: C
 
 
 def _check(folder: Path) -> int:
-    from render.check import faults
+    from render.output.check import faults
 
     found = faults(folder)
     for fault in found[:20]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from render import audio
-from render.recordings import Recording
-from render.run import results
+from render.audio import decode as audio
+from render.audio.stream import windows
+from render.collection import results
+from render.output.clip_table import write_whole
 from render.settings import RenderSettings
-from render.stream import windows
-from render.table import write_whole
+from render.sources.folders import Recording
 
 N_MFCC = 20
 # Of each the mean and the variance over the frames; with the tempo, 57 numbers. The names are those

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from command import option
+from common.cli import option
 
 VERSION = 1  # of the pixels: raised when the same settings give other pixels than before
 REPRESENTATIONS = ("mel", "log", "stft", "cqt", "mfcc", "chroma", "tempogram")

@@ -23,11 +23,13 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from command import run
-from render import RenderSettings, audio, table
-from render.clips import ClipSettings
-from render.recordings import Recording, named, safe
-from render.run import render_folder
+from common.cli import run
+from render import RenderSettings
+from render.audio import decode as audio
+from render.audio.clips import ClipSettings
+from render.collection import render_folder
+from render.output import clip_table as table
+from render.sources.folders import Recording, named, safe
 
 HERE = Path(__file__).parent
 # Codecs end the spectrum at different heights, the lowest of these tracks at 12 kHz: above fmax

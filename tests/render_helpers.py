@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 
 from render import RenderSettings
-from render.clips import ClipSettings
-from render.recordings import from_folders, named
-from render.run import Summary, render_folder
+from render.audio.clips import ClipSettings
+from render.collection import Summary, render_folder
+from render.sources.folders import from_folders, named
 from tests.helpers import ROOT
 
 SR = 22_050

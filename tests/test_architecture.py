@@ -9,7 +9,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("render", "data", "train")
+# The order of the rooms: each imports only what stands before it.
+BEFORE: dict[str, set[str]] = {
+    "common": set(),
+    "render": {"common"},
+    "data": {"common"},
+    "train": {"common", "render", "data"},
+    "inference": {"common", "render", "data", "train"},
+    "app": {"common", "render", "data", "train", "inference"},
+}
+ROOMS = tuple(BEFORE)
+SCRIPTS_AND_BENCH = {"main", "predict", "bench", "tests", "subsampled_data"}
+FOLDERS = sorted(
+    {
+        file.parent.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
+    }
+)
 SLOW = {"torch", "torchvision", "timm", "lightning", "sklearn", "torchmetrics", "onnxruntime"}
 SCRIPTS = [name for name in ("main.py", "predict.py") if (ROOT / name).exists()]
 
@@ -73,40 +90,78 @@ def reached(script: str) -> dict[str, str]:
     return found
 
 
-# Commands that live in a folder for their name's sake and join the others as main.py does.
-JOINING = {"train/evaluate.py", "train/explain.py", "train/export.py", "train/tune.py"}
+@pytest.mark.parametrize("file", folder_files(*ROOMS))
+def test_a_folder_imports_only_what_stands_before_it(file: str) -> None:
+    room = file.split("/")[0]
+    assert not everywhere(ROOT / file) & ({*ROOMS, *SCRIPTS_AND_BENCH} - {room} - BEFORE[room])
 
 
-@pytest.mark.parametrize("file", sorted(set(folder_files(*FOLDERS)) - JOINING))
-def test_render_data_and_train_import_nothing_of_each_other(file: str) -> None:
-    others = set(FOLDERS) - {file.split("/")[0]}
-    others |= {"main", "predict", "app", "bench", "tests"}
-    assert not everywhere(ROOT / file) & others
-
-
-@pytest.mark.parametrize("file", folder_files(*FOLDERS))
-def test_nothing_in_the_folders_imports_a_joining_command(file: str) -> None:
-    """Else its arrows would be theirs."""
-    joining = {name.removesuffix(".py").replace("/", ".") for name in JOINING}
+@pytest.mark.parametrize("file", folder_files(*ROOMS, "bench", "subsampled_data"))
+def test_nothing_imports_a_command(file: str) -> None:
+    """A command is a folder's `__main__.py`: what others need of it belongs into a file beside."""
     tree = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
-    assert not set(imported(ROOT / file, tree)) & joining
+    assert not [name for name in imported(ROOT / file, tree) if "__main__" in name.split(".")]
 
 
-@pytest.mark.parametrize("file", folder_files("render"))
-def test_render_never_imports_torch(file: str) -> None:
+@pytest.mark.parametrize("file", folder_files(*ROOMS, "bench", "subsampled_data"))
+def test_nothing_imports_the_scripts(file: str) -> None:
+    """`from predict import load` is for users; the bench times the same call."""
+    allowed = {"predict"} if file.startswith("bench/") else set()
+    assert not everywhere(ROOT / file) & ({"main", "predict"} - allowed)
+
+
+@pytest.mark.xfail(strict=True, reason="cycles of the old layout, being undone")
+def test_no_two_files_import_each_other() -> None:
+    """No cycle among files, imports inside functions included."""
+    files = folder_files(*ROOMS)
+    names = {
+        file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in files
+    }
+    arrows = {
+        name: {
+            found
+            for found in imported(
+                ROOT / file, ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+            )
+            if found in names and found != name
+        }
+        for name, file in names.items()
+    }
+    while leaves := [name for name, targets in arrows.items() if not targets]:
+        for name in leaves:
+            del arrows[name]
+        for targets in arrows.values():
+            targets.difference_update(leaves)
+    assert not arrows, f"in or behind a cycle: {sorted(arrows)}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_has_at_most_14_entries(folder: str) -> None:
+    entries = [
+        path
+        for path in (ROOT / folder).iterdir()
+        if path.name not in ("__pycache__", "__init__.py")
+    ]
+    assert len(entries) <= 14
+
+
+@pytest.mark.parametrize("file", folder_files("render", "common"))
+def test_render_and_common_never_import_torch(file: str) -> None:
     """Rendering runs on machines, and in worker processes, that have no use for it."""
     assert not everywhere(ROOT / file) & {"torch", "torchvision", "timm", "lightning"}
 
 
-@pytest.mark.parametrize("file", ["data/image.py", "data/__init__.py", "command.py"])
+@pytest.mark.parametrize("file", ["data/images/read.py", "data/__init__.py", "common/cli.py"])
 def test_what_onnx_prediction_needs_imports_no_torch(file: str) -> None:
     assert not everywhere(ROOT / file) & SLOW
     assert not reached(file).keys() & SLOW
 
 
-def test_importing_data_image_loads_no_torch() -> None:
+def test_importing_data_images_read_loads_no_torch() -> None:
     """The same, by the interpreter's own account."""
-    script = "import sys, data.image; print(*sorted({'torch', 'torchvision'} & set(sys.modules)))"
+    script = (
+        "import sys, data.images.read; print(*sorted({'torch', 'torchvision'} & set(sys.modules)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -118,12 +173,12 @@ def test_scripts_import_nothing_slow_before_parsing(script: str) -> None:
     """`--help` and a typing error answer at once, whatever module the import hides in."""
     found = reached(script)
     assert {package: found[package] for package in SLOW & found.keys()} == {}
-    assert "data.loader" not in at_import(ROOT / script)
+    assert "data.images.loader" not in at_import(ROOT / script)
 
 
-@pytest.mark.parametrize("file", folder_files(*FOLDERS))
+@pytest.mark.parametrize("file", folder_files(*ROOMS, "bench"))
 def test_files_are_read_in_one_sitting(file: str) -> None:
-    assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 300
+    assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 400
 
 
 def test_the_walk_sees_imports_where_they_hide(

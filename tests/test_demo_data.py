@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from render import RenderSettings
-from render.clips import ClipSettings
-from render.recordings import Recording, named
-from render.run import render_folder
+from render.audio.clips import ClipSettings
+from render.collection import render_folder
+from render.sources.folders import Recording, named
 from subsampled_data import build
 from tests.render_helpers import SR, tone, write
 

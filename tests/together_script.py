@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from train.device import make_fabric
-from train.memory import Parts
-from train.ranks import agreed, gathered, share
-from train.step import Loss, Step
+from train.devices.distributed import agreed, gathered, share
+from train.devices.fabric import make_fabric
+from train.loop.micro_batch import Parts
+from train.loop.train_step import Loss, Step
 
 fabric = make_fabric("cpu", "32-true")  # torchrun says how many
 assert fabric.world_size == 2

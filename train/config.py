@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from command import flag, option
+from common.cli import flag, option
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What can be found in an image folder before anything is trained on it."""

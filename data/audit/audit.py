@@ -1,0 +1,134 @@
+"""The audit: what can be found in an image folder before anything is trained on it."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.audit.duplicates import Duplicate, find_duplicates, fingerprints, notes_on
+from data.audit.label_errors import Suspect
+from data.audit.shortcuts import Shortcut, find_shortcuts, shortcut_notes
+from data.audit.survey import Look, survey
+from data.cache.decoded import Decoded
+from data.image_folder import Examples
+from data.summary import crossing_groups
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found: `examples` has the readable pictures only, blank and duplicates are of them.
+
+    looks: of all pictures, or of the random part of them that was looked at.
+    """
+
+    examples: Examples
+    looks: list[Look]
+    failures: list[str]
+    blank: np.ndarray
+    duplicates: list[Duplicate]
+    shortcuts: list[Shortcut]
+    suspects: list[Suspect]
+
+    def findings(self) -> list[str]:
+        """One sentence for each thing to think about before training, the gravest first."""
+        notes = shortcut_notes(self.shortcuts) + notes_on(self.duplicates, self.examples)
+        if crossing := crossing_groups(self.examples):
+            notes.append(f"{len(crossing)} groups are in several classes ({_some(crossing)})")
+        if self.blank.any():
+            names = [str(path) for path in self.examples.paths[self.blank]]
+            notes.append(f"{len(names)} pictures are blank ({_some(names)})")
+        notes += look_notes(self.looks)
+        if self.suspects:
+            notes.append(f"{len(self.suspects)} labels are probably wrong")
+        return notes + [f"unreadable: {reason}" for reason in self.failures]
+
+
+def audit(
+    examples: Examples,
+    *,
+    decoded: Decoded | None = None,
+    duplicates: str = "near",
+    suspects: list[Suspect] | None = None,
+    most_looked_at: int | None = None,
+) -> Audit:
+    """Compare all pictures with each other, and look at them, or at so many drawn at random.
+
+    decoded: the pictures, when all can be read and have been. Raises ValueError when fewer than two
+    classes have readable pictures.
+    """
+    some = np.random.default_rng(0).permutation(len(examples))[:most_looked_at]
+    some.sort()
+    looked_at = examples.take(some)
+    looks, failures = survey(looked_at.files(), None if decoded is None else decoded.take(some))
+    if failures:
+        looked_at = looked_at.take(np.setdiff1d(np.arange(len(some)), list(failures)))
+        examples = examples.take(np.setdiff1d(np.arange(len(examples)), some[list(failures)]))
+    if len(np.unique(examples.labels)) < 2:
+        raise ValueError(f"{examples.root}: fewer than two classes have readable pictures")
+    prints = fingerprints(examples.files()) if decoded is None else decoded.prints
+    pairs = find_duplicates(prints, examples.groups)
+    kept = [look for look in looks if look]
+    return Audit(
+        examples, kept, list(failures.values()), prints.blank,
+        [pair for pair in pairs if pair.exact or duplicates == "near"],
+        find_shortcuts(kept, looked_at.labels, looked_at.groups, examples.classes), suspects or [],
+    )  # fmt: skip
+
+
+def look_notes(looks: list[Look]) -> list[str]:
+    """Sentences on mixed sizes, formats, modes and colour maps, and on drawn axes."""
+    notes = []
+    for what, values in (
+        ("sizes", [f"{look.width}x{look.height}" for look in looks]),
+        ("file formats", [look.file_format for look in looks]),
+        ("modes", [look.mode for look in looks]),
+        ("colour maps", [look.colour_map for look in looks]),
+    ):
+        counted = Counter(values)
+        if len(counted) > 1:
+            common = ", ".join(f"{value}: {n}" for value, n in counted.most_common(4))
+            notes.append(f"pictures have {len(counted)} {what} ({common}): were they drawn alike?")
+    share = unchanging(looks)
+    if share > 0.01:
+        notes.append(
+            f"{share:.0%} of the picture is drawn and the same in all: axes, text or a frame; crop "
+            "them away, they take room from the music"
+        )
+    return notes
+
+
+def unchanging(looks: list[Look]) -> float:
+    """Share in [0, 1] of the picture's area that is the same in all pictures, but not plain."""
+    if len(looks) < 10:
+        return 0.0
+    thumbnails = np.stack([look.thumbnail for look in looks]).astype(np.float32)
+    same = thumbnails.std(axis=0) < 1
+    middle = thumbnails.mean(axis=0)
+    down, across = np.gradient(middle)
+    return float((same & (np.hypot(down, across) > 4)).mean())
+
+
+def _some(names: list[str], n: int = 3) -> str:
+    return ", ".join(names[:n]) + (", ..." if len(names) > n else "")
+
+
+def lines(found: Audit) -> list[str]:
+    """The whole audit for a terminal."""
+    examples = found.examples
+    out = []
+    for label, name in enumerate(examples.classes):
+        mine = examples.labels == label
+        n_groups = len(np.unique(examples.groups[mine]))
+        out.append(f"{name}\t{int(mine.sum())} pictures\t{n_groups} groups")
+    chance = 1 / len(examples.classes)
+    for cue in found.shortcuts:
+        out.append(f"by {cue.cue} alone\t{cue.accuracy:.0%} right\tchance {chance:.0%}")
+    for pair in found.duplicates:
+        what = "same" if pair.exact else f"near {pair.similarity:.2f}"
+        out.append(f"{what}\t{examples.paths[pair.first]}\t{examples.paths[pair.second]}")
+    for s in found.suspects[:SHOWN]:
+        out.append(f"label?\t{s.path}\t{s.label} {s.p_label:.2f}\t{s.likelier} {s.p_likelier:.2f}")
+    notes = found.findings()
+    return [*out, *(f"note: {note}" for note in notes)] if notes else [*out, "nothing odd found"]

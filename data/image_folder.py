@@ -1,0 +1,176 @@
+"""An image folder to examples: path, label, group."""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torchvision.datasets import ImageFolder
+
+from data.images.read import EXTENSIONS
+from data.root import check_image_folder
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All pictures of an image folder, sorted by path.
+
+    paths: str (n,), relative to root, with "/"; labels: int64 (n,) into `classes`; groups and
+    recordings: str (n,); augmented: bool (n,), clips that only training may see.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    paths: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    recordings: np.ndarray
+    augmented: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def files(self) -> list[Path]:
+        """The picture files, in order."""
+        return [self.root / path for path in self.paths]
+
+    def take(self, keep: np.ndarray) -> "Examples":
+        """The examples at the positions or under the mask `keep`; the classes stay."""
+        columns = (self.paths, self.labels, self.groups, self.recordings, self.augmented)
+        return Examples(self.root, self.classes, *(column[keep] for column in columns))
+
+
+class _ClassFolders(ImageFolder):
+    """torchvision's ImageFolder without hidden folders and Python's own `__pycache__`."""
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        names = sorted(
+            entry.name
+            for entry in Path(directory).iterdir()
+            if entry.is_dir() and not entry.name.startswith((".", "__"))
+        )
+        if not names:
+            raise ValueError(_expectation(directory, "no class folders"))
+        return names, {name: i for i, name in enumerate(names)}
+
+    @staticmethod
+    def make_dataset(
+        directory: str | Path, class_to_idx: dict[str, int], *_: object, **__: object
+    ) -> list[tuple[str, int]]:
+        """As torchvision's, but hidden files and folders are left out, and in a third of the time.
+
+        Of a million pictures, joining and splitting paths takes longer than listing them.
+        """
+        return [
+            (path, label)
+            for name, label in class_to_idx.items()
+            for path in _pictures_below(f"{directory}/{name}")
+        ]
+
+
+def _pictures_below(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name, path = entry.name, f"{folder}/{entry.name}"
+            if name.startswith("."):  # macOS's `._x.png`, a notebook's checkpoint copies
+                continue
+            if not entry.is_dir():
+                if name.lower().endswith(EXTENSIONS):
+                    yield path
+            elif not (entry.is_symlink() and _is_inside(folder, path)):
+                yield from _pictures_below(path)
+
+
+def _is_inside(folder: str, link: str) -> bool:
+    """Whether the link leads to a folder that `folder` is in: it would be walked for ever."""
+    return Path(folder).resolve().is_relative_to(Path(link).resolve())
+
+
+def scan(root: str | Path, group: str = "group") -> Examples:
+    """The examples of `root`/<class>/<picture>; groups from clips.csv, else from the file names.
+
+    group: the column of clips.csv, or "none" for each picture alone. Where `group` itself is not
+    filled in, it is what precedes `__` in the file name, else its stem. Raises ValueError when the
+    folder or the column is missing, a Python package, or has not two classes with pictures.
+    """
+    root = Path(root)
+    check_image_folder(root)
+    folder = _ClassFolders(str(root), allow_empty=True)
+    cut = len(str(root)) + 1
+    paths = np.array([path[cut:] for path, _ in folder.samples], dtype=str)
+    labels = np.array(folder.targets, dtype=np.int64)
+    filled = np.unique(labels)
+    if len(filled) < 2:
+        found = (
+            "no pictures"
+            if not len(filled)
+            else f"pictures of one class, {folder.classes[filled[0]]}"
+        )
+        raise ValueError(_expectation(root, found))
+    order = np.argsort(paths, kind="stable")  # quick where they are nearly in order
+    paths, labels = paths[order], np.searchsorted(filled, labels[order])
+    groups, recordings, augmented = _provenance(root, paths, group)
+    classes = tuple(folder.classes[label] for label in filled)
+    return Examples(root, classes, paths, labels, groups, recordings, augmented)
+
+
+def _expectation(root: str | Path, found: str) -> str:
+    return (
+        f"{root} has {found}; expected {root}/<class>/<picture> with {' '.join(EXTENSIONS)} "
+        "files in at least two class folders"
+    )
+
+
+def _provenance(
+    root: Path, paths: np.ndarray, group: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Group, recording and augmented of each path: from the clip table, else from its name."""
+    columns, table = _clip_columns(root, (group, "recording", "augmentation"))
+    if group not in (*columns, "group", "none"):
+        raise ValueError(
+            f"--group {group}: {root}/clips.csv has no such column; it has "
+            f"{', '.join(columns) or 'no rows or is missing'}"
+        )
+    # Plain strings and no Path: of a million pictures each of these takes a second.
+    known = [table.get(path, ("", "", "")) for path in paths.tolist()]
+    stems = [path.rpartition(".")[0] for path in paths.tolist()]
+    # One name in two classes may be one song or two: one group keeps the split honest in both
+    # cases; two recordings keep their answers apart.
+    names = [stem.rpartition("/")[2].partition("__")[0] for stem in stems]
+    recordings = [
+        recording or f"{stem.rpartition('/')[0]}/{name}"
+        for (_, recording, _), stem, name in zip(known, stems, names, strict=True)
+    ]
+    groups = [own or name for (own, _, _), name in zip(known, names, strict=True)]
+    augmented = np.array([augmentation != "" for _, _, augmentation in known])
+    return paths if group == "none" else np.array(groups), np.array(recordings), augmented
+
+
+def _clip_columns(
+    root: Path, names: tuple[str, ...]
+) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """(all columns, {path: its cells in the columns `names`, or ""}) of root/clips.csv."""
+    cells: dict[str, tuple[str, ...]] = {}
+    columns: list[str] = []
+    for row in _clip_rows(root):
+        columns = columns or list(row)
+        cells[row["path"]] = tuple(row.get(name) or "" for name in names)
+    return columns, cells
+
+
+def read_clip_table(root: Path) -> dict[str, dict[str, str]]:
+    """Rows of `root`/clips.csv by their path; empty when there is no table."""
+    return {row["path"]: row for row in _clip_rows(root)}
+
+
+def _clip_rows(root: Path) -> Iterator[dict[str, str]]:
+    table = root / "clips.csv"
+    if not table.exists():
+        return
+    with table.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write the mark
+        reader = csv.DictReader(file)
+        if "path" not in (reader.fieldnames or ()):
+            raise ValueError(f"{table} has no column `path`; expected the table render writes")
+        yield from reader

@@ -1,0 +1,1 @@
+"""Picture files to batches of pixels."""

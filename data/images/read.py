@@ -1,0 +1,108 @@
+"""Any picture file to RGB pixels, with Pillow and numpy only: ONNX prediction has no torch."""
+
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+MAX_PIXELS = 178_956_970  # Pillow's own bomb limit, twice its warning threshold
+
+
+class ImageSpec(TypedDict):
+    """What turns a picture into a network's input; it travels in the model file."""
+
+    width: int
+    height: int
+    canvas: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def read_picture(path: str | Path, canvas: tuple[int, int] | None = None) -> np.ndarray:
+    """RGB pixels, uint8 (H, W, 3), at `canvas` = (width, height) or, without one, the file's size.
+
+    16-bit and float grey is scaled to 8 bits by its type's range; transparency is laid on black,
+    the colour of silence, so that the hidden colour under transparent pixels does not matter.
+    Raises ValueError that names the file when it is no readable picture.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}")
+            if canvas and image.format == "JPEG":
+                # The decoder halves for free; twice the canvas is left so that resizing smooths.
+                image.draft(None, (2 * canvas[0], 2 * canvas[1]))
+            rgb = _to_rgb(image)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{path}: not a picture; expected one of {' '.join(EXTENSIONS)}") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: unreadable picture ({error})") from None
+    if canvas and rgb.size != tuple(canvas):
+        rgb = rgb.resize(canvas, Image.Resampling.BILINEAR)
+    return np.asarray(rgb)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # 16- or 32-bit grey: Pillow's convert would clip at 255
+        grey = np.asarray(image).astype(np.float64)
+        top = 1.0 if image.mode == "F" and grey.max(initial=0) <= 1 else 255.0
+        top = 65535.0 if grey.max(initial=0) > 255 or image.mode.startswith("I;16") else top
+        return Image.fromarray((grey / top * 255).clip(0, 255).round().astype(np.uint8)).convert(
+            "RGB"
+        )
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert(
+            "RGB"
+        )
+    return image.convert("RGB")
+
+
+def whole_picture(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """The whole picture at the network's size, uint8 (height, width, 3), without torch.
+
+    Same filter as `data.images.transforms.whole`, which torch computes; off by one step at most.
+    """
+    image = Image.fromarray(pixels)
+    return np.asarray(image.resize((spec["width"], spec["height"]), Image.Resampling.BILINEAR))
+
+
+def canvas_for(sizes: list[tuple[int, int]], width: int, height: int) -> tuple[int, int]:
+    """(width, height) at which decoded pictures are kept: their commonest size, within bounds.
+
+    At most twice the network's input of `width` x `height` on either axis: a crop of half an axis
+    shows no more.
+    """
+    common = max(sorted(set(sizes)), key=sizes.count)
+    return min(common[0], 2 * width), min(common[1], 2 * height)
+
+
+def picture_sizes(files: list[Path]) -> list[tuple[int, int] | None]:
+    """(width, height) of each file from its header; None where there is no readable header."""
+
+    def size(file: Path) -> tuple[int, int] | None:
+        try:
+            with Image.open(file) as image:
+                return image.size
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        return list(pool.map(size, files))
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Every picture file under a folder, sorted; hidden files and folders are passed over."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in EXTENSIONS
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

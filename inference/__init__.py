@@ -1,0 +1,1 @@
+"""A model file and pictures, songs or libraries to answers."""

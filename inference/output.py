@@ -1,0 +1,101 @@
+"""Answers as lines, tables, JSON and playlists."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from inference.prediction import Moment, Prediction
+
+
+def clock(seconds: float) -> str:
+    """m:ss, or h:mm:ss from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def lines_of(prediction: Prediction, top: int, timeline: bool) -> Iterator[str]:
+    """The tab-separated lines for one file: its class, its runners-up, and its clips if asked."""
+    for rank, (label, probability) in enumerate(prediction.top(top), start=1):
+        what = "Predicted class:" if rank == 1 else f"{rank}."
+        cells = [prediction.path, f"{what} {label}", f"{probability:.4f}"]
+        if rank == 1 and prediction.unsure:
+            cells[1] = f"Unsure, {prediction.unsure}; nearest: {label}"
+        if rank == 1 and (clips := prediction.timeline):
+            agreeing = round(prediction.agreement * len(clips))
+            cells.append(f"{agreeing} of {len(clips)} clips agree")
+        yield "\t".join(cells)
+    for moment in prediction.timeline if timeline else ():
+        span = f"{clock(moment.start_s)}-{clock(moment.end_s)}"
+        what = f"unsure, {moment.unsure}" if moment.unsure else moment.label
+        yield "\t".join((prediction.path, span, what, f"{moment.probability:.4f}"))
+
+
+def as_dict(prediction: Prediction, timeline: bool) -> dict[str, Any]:
+    """The prediction as plain data for JSON; `unsure` says why, or is null."""
+    p = prediction
+    plain: dict[str, Any] = {
+        "path": p.path, "class": p.label, "probability": p.probability, "unsure": p.unsure,
+        "probabilities": p.probabilities,
+    }  # fmt: skip
+    if p.timeline:
+        plain |= {"seconds": p.timeline[-1].end_s, "agreement": p.agreement}
+    if timeline:
+        plain["timeline"] = [
+            {"start_s": m.start_s, "end_s": m.end_s, "class": m.label,
+             "probability": m.probability, "unsure": m.unsure, "probabilities": m.probabilities}
+            for m in p.timeline
+        ]  # fmt: skip
+    return plain
+
+
+class Table:
+    """A CSV file that has every answer as soon as it is there: an interruption loses none.
+
+    A row per file, or with `timeline` a row per clip.
+    """
+
+    def __init__(self, out: TextIO, classes: list[str], timeline: bool) -> None:
+        self._out, self._classes, self._timeline = out, classes, timeline
+        self._writer = csv.writer(out, lineterminator="\n")
+        self._writer.writerow(
+            ["path", "start_s", "end_s", "class", "probability", "agreement", "unsure", *classes]
+        )
+
+    def add(self, p: Prediction) -> None:
+        """Write the row, or rows, of one file."""
+        if self._timeline and p.timeline:
+            for m in p.timeline:
+                self._row(p.path, f"{m.start_s:.3f}", f"{m.end_s:.3f}", m, "")
+        elif p.timeline:
+            self._row(p.path, "0.000", f"{p.timeline[-1].end_s:.3f}", p, f"{p.agreement:.4f}")
+        else:
+            self._row(p.path, "", "", p, "")
+        self._out.flush()
+
+    def _row(self, path: str, start: str, end: str, p: Prediction | Moment, agreement: str) -> None:
+        cells = [f"{p.probabilities[name]:.6f}" for name in self._classes]
+        facts = [p.label, f"{p.probability:.6f}", agreement, p.unsure or ""]
+        self._writer.writerow([path, start, end, *facts, *cells])
+
+
+def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Path]:
+    """Write folder/<class>.m3u8 with the absolute paths of its files, and unsure.m3u8.
+
+    M3U in UTF-8 (RFC 8216 names the suffix). Playlists of the same names are replaced.
+    """
+    lists: dict[str, list[str]] = {}
+    for p in predictions:
+        name = "unsure" if p.unsure else re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", p.label).lstrip(".")
+        lists.setdefault(name or "_", []).append(str(Path(p.path).resolve()))
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, paths in sorted(lists.items()):
+        file = folder / f"{name}.m3u8"
+        temporary = file.with_name(f".{file.name}.part")
+        temporary.write_text("\n".join(["#EXTM3U", *paths]) + "\n", encoding="utf-8")
+        temporary.replace(file)
+        written.append(file)
+    return written

@@ -1,0 +1,1 @@
+"""What rendering leaves on disk: pictures, tables, journal."""

@@ -1,0 +1,57 @@
+"""A finished folder against its tables: is every picture there, whole and unchanged?"""
+
+import io
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from render.output import clip_table as table
+from render.output import journal
+from render.settings import RenderSettings
+
+
+def faults(folder: Path) -> list[str]:
+    """One line for each fault, none when the folder is as it was made.
+
+    Without the journal (a folder that was passed on), a picture's bytes cannot be compared, but
+    it must still decode to the size that render.json tells.
+    """
+    settings_file = folder / "render.json"
+    if not settings_file.is_file():
+        raise ValueError(f"{folder} has no render.json: not a folder that render made")
+    settings = RenderSettings.from_json(settings_file.read_text(encoding="utf-8"))
+    rows = table.read_csv(folder / "clips.csv")
+    named = Counter(row["path"] for row in rows)
+    there = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.png")}
+    found = [f"{path}: named {n} times in clips.csv" for path, n in named.items() if n > 1]
+    found += [f"{path}: missing" for path in sorted(set(named) - there)]
+    found += [f"{path}: not in clips.csv" for path in sorted(there - set(named))]
+    known = {
+        row["path"]: crc
+        for _, entry in journal.lines(folder)
+        for row, crc in zip(entry["rows"], entry["crc"], strict=True)
+    }
+    for row in rows:
+        if row["path"] in there:
+            fault = _fault(folder / row["path"], settings, known.get(row["path"]))
+            found += [f"{row['path']}: {fault}"] if fault else []
+        if row["label"] != row["path"].split("/")[0]:
+            found.append(f"{row['path']}: labelled {row['label']}")
+    return found
+
+
+def _fault(path: Path, settings: RenderSettings, crc: int | None) -> str:
+    content = path.read_bytes()
+    if crc is not None and zlib.crc32(content) != crc:
+        return "changed since it was made"
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            size = np.asarray(image).shape[:2]
+    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
+        return f"cannot be read ({error})"
+    if size != (settings.height, settings.width):
+        return f"{size[1]} x {size[0]} instead of {settings.width} x {settings.height}"
+    return ""

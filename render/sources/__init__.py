@@ -1,0 +1,1 @@
+"""Where recordings and their labels come from."""

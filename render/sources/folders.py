@@ -1,0 +1,145 @@
+"""Which recordings there are, and their labels, from class folders or a CSV."""
+
+import csv
+import hashlib
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+from render.audio.decode import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One audio file. source: its path below the folder asked for; name: what its pictures bear.
+
+    group: what may not straddle a split, when more is known than the recording itself.
+    """
+
+    path: Path
+    source: str
+    label: str
+    group: str = ""
+    split: str = ""
+    name: str = ""
+
+
+def audio_files(root: Path) -> list[Path]:
+    """Every file below `root` with an audio suffix, sorted; each real folder is entered once."""
+    entered, found = set(), []
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:  # a link back to where we have been
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(folder, name)
+            for name in files
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def from_folders(root: Path) -> list[Recording]:
+    """The recordings of `root`/<class>/**; the first folder below `root` is the label."""
+    recordings = []
+    for path in audio_files(root):
+        parts = path.relative_to(root).parts
+        if len(parts) > 1:
+            recordings.append(Recording(path, "/".join(parts), parts[0]))
+    if not recordings:
+        raise ValueError(
+            f"no recordings in {root}; expected {root}/<class>/<recording> with one of "
+            f"{' '.join(sorted(SUFFIXES))}, or --labels FILE.csv"
+        )
+    return recordings
+
+
+GENRE_NAME = re.compile(r"([a-z]+)\.(\d{5})")  # blues.00042
+
+
+def from_gtzan(root: Path) -> list[Recording]:
+    """GTZAN as downloaded: genres_original/<genre>/<genre>.NNNNN.wav, genres/..., or all flat."""
+    recordings = []
+    for path in audio_files(root):
+        match = GENRE_NAME.fullmatch(path.stem)
+        if match:
+            source = path.relative_to(root).as_posix()
+            recordings.append(Recording(path, source, match[1]))
+    if not recordings:
+        raise ValueError(f"no GTZAN recordings in {root}; expected names like blues.00042.wav")
+    return recordings
+
+
+@contextmanager
+def opened_csv(path: Path) -> Iterator[TextIO]:
+    """The file, open for Python's csv. Raises ValueError naming it when it is no CSV in UTF-8."""
+    csv.field_size_limit(1 << 24)  # stories of FMA's artists are longer than Python's 128 KiB
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield file
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+
+
+def from_csv(table: Path, root: Path, column: str) -> list[Recording]:
+    """The recordings that a CSV names: path (below `root`), `column` as the label, group if there.
+
+    Rows without a label are left out.
+    """
+    with opened_csv(table) as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in ("path", column) if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(
+                f"{table} has no column {' and '.join(missing)}; "
+                f"it has {', '.join(reader.fieldnames or ())}"
+            )
+        rows = [row for row in reader if (row[column] or "").strip()]
+    recordings = [
+        Recording(
+            root / row["path"],
+            Path(row["path"]).as_posix(),
+            row[column].strip(),
+            (row.get("group") or "").strip(),
+            (row.get("split") or "").strip(),
+        )
+        for row in rows
+    ]
+    if not recordings:
+        raise ValueError(f"{table} has no row with a {column}")
+    return recordings
+
+
+def safe(text: str) -> str:
+    """`text` as a file name on every system, without the `__` that ends a recording's name."""
+    text = unicodedata.normalize("NFC", text)
+    text = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", text).strip(" .")
+    return re.sub(r"_{2,}", "_", text).strip("_")[:100] or "unnamed"
+
+
+def named(recordings: Iterable[Recording]) -> Iterator[Recording]:
+    """The recordings with names that are unique, whatever the letter case, and safe in a path.
+
+    A name is the file's stem; where two are alike, each gets a hash of its source behind it. A
+    source that comes twice is kept once. Groups default to the name.
+    """
+    once = {recording.source: recording for recording in recordings}
+    stems = {source: safe(Path(source).stem) for source in once}
+    seen = Counter(stem.casefold() for stem in stems.values())
+    for source in sorted(once):
+        name = stems[source]
+        if seen[name.casefold()] > 1:
+            name += "-" + hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
+        recording = once[source]
+        yield replace(
+            recording, name=name, label=safe(recording.label), group=recording.group or name
+        )

@@ -1,0 +1,84 @@
+"""A recording's first clips with axes in seconds and hertz, for people to look at."""
+
+from pathlib import Path
+
+import numpy as np
+
+from render.audio.stream import fill, windows
+from render.settings import RenderSettings
+from render.spectrogram import spectra
+from render.spectrogram.image import brightness
+
+MOST = 4  # clips shown
+
+
+def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
+    """Draw up to 4 clips of the recording, one row each, a column per channel; the file's path.
+
+    The file is <out>/<recording>.preview.png.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from render.audio import decode as audio
+
+    n = settings.clip_samples
+    clips: list[tuple[int, np.ndarray]] = []
+    for start, _, y in windows(audio.decode_stream(path, settings.sr), n, n):
+        clips.append((start, fill(y, n, settings.short)))
+        if len(clips) == MOST:
+            break
+    if not clips:
+        raise ValueError(f"{path}: it has no samples")
+    layers = settings.layers
+    figure = Figure(figsize=(7 * len(layers), 2.6 * len(clips)), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(clips), len(layers), squeeze=False)
+    for row, (start, y) in zip(axes, clips, strict=True):
+        for ax, (name, n_fft) in zip(row, layers, strict=True):
+            values = brightness(y, settings, name, n_fft)
+            first = start / settings.sr
+            ticks, labels = frequency_ticks(name, n_fft, len(values), settings)
+            seconds = (values.shape[1] - 1) * settings.hop_length / settings.sr
+            ax.imshow(
+                values,
+                origin="lower",
+                aspect="auto",
+                extent=(first, first + seconds, 0, len(values)),
+                cmap=matplotlib.colormaps[settings.colormap],
+                vmin=0,
+                vmax=1,
+            )
+            ax.set_yticks(ticks, labels)
+            ax.set_xlabel("seconds")
+            ax.set_ylabel("Hz" if name in spectra.POWERS else "")
+            ax.set_title(f"{name}, n_fft {n_fft}", fontsize=9)
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / f"{path.stem}.preview.png"
+    figure.savefig(target)
+    return target
+
+
+def frequency_ticks(
+    name: str, n_fft: int, bands: int, settings: RenderSettings
+) -> tuple[list[float], list[str]]:
+    """Where on the vertical axis (in bands from below) which frequency or row is named."""
+    top = settings.sr / 2 if settings.fmax is None else settings.fmax
+    marks = np.array([110, 220, 440, 1000, 2000, 4000, 8000, 16_000])
+    if name == "mel":
+        low, high = spectra.hz_to_mel(np.array([settings.fmin, top]))
+        rows = (spectra.hz_to_mel(marks) - low) / (high - low) * (bands + 1) - 0.5
+    elif name in ("log", "cqt"):
+        low = max(settings.fmin, 32.703) if name == "log" else 32.703
+        octaves = np.log2(top / low) if name == "log" else 7
+        rows = np.log2(marks / low) / octaves * bands + (0.5 if name == "cqt" else 0)
+    elif name == "stft":
+        first = int(np.ceil(settings.fmin * n_fft / settings.sr))
+        rows = marks * n_fft / settings.sr - first + 0.5
+    else:
+        names = ["C", "D", "E", "F", "G", "A", "B"] if name == "chroma" else ["1", str(bands)]
+        places = [0, 2, 4, 5, 7, 9, 11] if name == "chroma" else [0, bands - 1]
+        return [place + 0.5 for place in places], names
+    inside = (rows >= 0) & (rows <= bands)
+    return rows[inside].tolist(), [f"{mark}" for mark in marks[inside]]

@@ -1,0 +1,197 @@
+"""command: flags and YAML from dataclasses, and exit codes with one line on stderr."""
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from common.cli import config_from, make_parser, option, run
+from tests.helpers import ROOT
+
+
+@dataclass(frozen=True)
+class Options:
+    """Tea and its brewing"""
+
+    brewing_time: float = option(3.0, "minutes in the pot")
+    kind: str | None = option(None, "what is in the pot")
+    with_milk: bool = option(False, "white")
+    hot: bool = option(True, "not iced")
+    cups: list[int] = option([1, 2], "sizes of the cups")  # noqa: RUF009 (it is a field)
+
+    def __post_init__(self) -> None:
+        if self.brewing_time < 0:
+            raise ValueError(f"--brewing-time {self.brewing_time}: must be 0 or more")
+
+
+@dataclass(frozen=True)
+class Biscuits:
+    """Biscuits"""
+
+    n_biscuits: int = option(2, "how many")
+
+
+def parse(*args: str) -> Options:
+    return config_from(make_parser("tea", "Makes tea.", Options).parse_args(list(args)), Options)
+
+
+def one_line(text: str) -> str:
+    """The only line of the text."""
+    [line] = text.splitlines()
+    return line
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """The one line that a wrong usage puts on stderr."""
+    with pytest.raises(SystemExit) as caught:
+        parse(*args)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    return one_line(err)
+
+
+def test_without_flags_the_defaults() -> None:
+    assert parse() == Options(3.0, None, False, True, [1, 2])
+
+
+def test_default_lists_are_not_shared() -> None:
+    Options().cups.append(3)
+    assert Options().cups == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("args", "changed"),
+    [
+        (["--brewing-time", "4.5"], {"brewing_time": 4.5}),
+        (["--brewing-time=4"], {"brewing_time": 4.0}),
+        (["--kind", "Assam"], {"kind": "Assam"}),
+        (["--with-milk"], {"with_milk": True}),
+        (["--with-milk", "--no-with-milk"], {"with_milk": False}),
+        (["--no-hot"], {"hot": False}),
+        (["--cups", "[3, 4]"], {"cups": [3, 4]}),
+    ],
+)
+def test_a_field_is_a_flag(args: list[str], changed: dict[str, object]) -> None:
+    """Underscores are dashes, and a bool is a pair of flags."""
+    assert parse(*args) == dataclasses.replace(Options(), **changed)
+
+
+def test_yaml_gives_options_and_flags_after_it_win(tmp_path: Path) -> None:
+    file = tmp_path / "tea.yaml"
+    file.write_text("brewing_time: 5\nwith_milk: true\n")
+    assert parse("--config", str(file)) == Options(brewing_time=5.0, with_milk=True)
+    assert parse("--config", str(file), "--brewing-time", "1").brewing_time == 1.0
+
+
+def test_a_saved_config_can_be_fed_back(tmp_path: Path) -> None:
+    """Every run writes its resolved options so that it can be repeated."""
+    import yaml
+
+    first = parse("--kind", "no", "--no-hot", "--cups", "[7]", "--brewing-time", "1e-4")
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(dataclasses.asdict(first)))
+    assert parse("--config", str(file)) == first
+
+
+def test_several_dataclasses_share_a_parser() -> None:
+    args = make_parser("tea", "Makes tea.", Options, Biscuits).parse_args(["--n-biscuits", "5"])
+    assert config_from(args, Options) == Options()
+    assert config_from(args, Biscuits) == Biscuits(5)
+
+
+def test_help_shows_flags_defaults_and_the_first_docstring_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse("--help")
+    assert caught.value.code == 0
+    help = capsys.readouterr().out
+    for part in ("Makes tea.", "Tea and its brewing", "--brewing-time", "in the pot", "3.0"):
+        assert part in help
+
+
+@pytest.mark.parametrize(
+    ("args", "culprit"),
+    [
+        (["--brewing-times", "3"], "--brewing-times"),
+        (["--brew", "3"], "--brew"),  # an abbreviation could change its meaning later
+        (["--brewing-time", "long"], "--brewing-time"),
+        (["--brewing-time"], "--brewing-time"),
+        (["--brewing-time", "-1"], "--brewing-time -1.0: must be 0 or more"),
+        (["--with-milk", "--maybe"], "--maybe"),
+        (["stray"], "stray"),
+        (["--config", "gone.yaml"], "gone.yaml"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_culprit(
+    capsys: pytest.CaptureFixture[str], args: list[str], culprit: str
+) -> None:
+    assert culprit in refusal(capsys, *args)
+
+
+@pytest.mark.parametrize("text", ["sugar: 3\n", "brewing_time: long\n", "a: [1\n"])
+def test_a_wrong_config_file_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "tea.yaml").write_text(text)
+    assert refusal(capsys, "--config", str(tmp_path / "tea.yaml"))
+
+
+def raiser(error: BaseException) -> Callable[[], int]:
+    def main() -> int:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_run_exits_with_mains_code(code: int) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(lambda: code)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ValueError("no images\n  in x"), 1, "error: no images in x"),
+        (OSError(28, "No space left", "x"), 1, "error: [Errno 28] No space left: 'x'"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_run_turns_bad_input_into_one_line(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(raiser(error))
+    assert caught.value.code == code
+    assert one_line(capsys.readouterr().err) == line
+
+
+def test_run_keeps_the_traceback_of_a_bug() -> None:
+    with pytest.raises(KeyError):
+        run(raiser(KeyError("bug")))
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    """`python predict.py ... | head -1` has read what it wanted."""
+    script = (
+        "from command import run\n"
+        "def main():\n"
+        "    for i in range(100_000): print(i)\n"
+        "    return 0\n"
+        "run(main)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=30) == 0

@@ -1,0 +1,81 @@
+"""data.summary: the class table and each thing that is odd about a folder."""
+
+from pathlib import Path
+
+import numpy as np
+
+from data.image_folder import Examples
+from data.summary import class_rows, crossing_groups, oddities, table
+
+
+def make_examples(
+    n_groups: tuple[int, int] = (4, 4), *, groups: list[str] | None = None, n_augmented: int = 0
+) -> Examples:
+    """Two classes, `blues` and `drum and bass`, of so many groups of 2 clips each."""
+    labels = np.repeat([0, 1], [2 * n for n in n_groups])
+    n = len(labels)
+    if groups is None:
+        groups = [f"g{i // 2}" for i in range(n)]
+    paths = np.array([f"{i:03}.png" for i in range(n)])
+    augmented = np.arange(n) < n_augmented
+    names = np.array(groups)
+    return Examples(Path("x"), ("blues", "drum and bass"), paths, labels, names, names, augmented)
+
+
+def _oddities(examples: Examples, *, n_folds: int) -> list[str]:
+    """The oddities of examples of which every second one is tested."""
+    part = np.where(np.arange(len(examples)) % 2, "test", "1")
+    return oddities(examples, part, n_folds=n_folds)
+
+
+def test_rows_count_pictures_groups_and_test_pictures() -> None:
+    examples = make_examples((4, 3))
+    part = np.full(14, "1", dtype="U4")
+    part[[0, 1, 8]] = "test"
+    assert class_rows(examples, part) == [
+        ("blues", "8", "4", "2"),
+        ("drum and bass", "6", "3", "1"),
+        ("all", "14", "7", "3"),
+    ]
+
+
+def test_a_group_in_two_classes_counts_once_in_all() -> None:
+    examples = make_examples((1, 1), groups=["same"] * 4)
+    assert class_rows(examples, np.full(4, "1"))[-1] == ("all", "4", "1", "0")
+
+
+def test_table_is_aligned() -> None:
+    assert table([("blues", "8", "4", "2"), ("drum and bass", "1234567890", "3", "1")]) == (
+        "  class            pictures  groups  test\n"
+        "  blues                   8       4     2\n"
+        "  drum and bass  1234567890       3     1"
+    )
+
+
+def test_nothing_odd_is_nothing_said() -> None:
+    assert _oddities(make_examples((4, 4)), n_folds=2) == []
+
+
+def test_a_class_under_two_groups_per_fold_is_named() -> None:
+    [note] = _oddities(make_examples((4, 3)), n_folds=2)
+    assert "drum and bass has 3 groups, under 2 x 2 folds" in note
+
+
+def test_groups_in_several_classes_are_named() -> None:
+    """The same song under two labels: one of them is wrong."""
+    groups = [f"g{i // 2}" for i in range(16)]
+    assert crossing_groups(make_examples((4, 4), groups=groups)) == []
+    groups[8:] = groups[:8]
+    assert crossing_groups(make_examples((4, 4), groups=groups)) == ["g0", "g1", "g2", "g3"]
+
+
+def test_augmented_clips_are_counted() -> None:
+    [note] = _oddities(make_examples((4, 4), n_augmented=3), n_folds=2)
+    assert note == "3 augmented clips are for training only"
+
+
+def test_a_class_that_the_test_part_lacks_is_named() -> None:
+    examples = make_examples((4, 4))
+    part = np.where(examples.labels == 0, "test", "1")
+    [note] = oddities(examples, part, n_folds=2)
+    assert note.startswith(f"class {examples.classes[1]} has no test pictures")

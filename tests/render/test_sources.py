@@ -1,0 +1,233 @@
+"""Labels from where people have them: CSV, GTZAN, FMA, countries; names; choice and balance."""
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from render import RenderSettings
+from render.audio.clips import ClipSettings, all_starts, starts
+from render.collection import clips_per_recording, render_folder, share_out
+from render.output import clip_table as table
+from render.sources import fma
+from render.sources.country import country_of
+from render.sources.folders import Recording, from_csv, from_gtzan, named
+from render.sources.selection import ChoiceSettings, choose
+from tests.fma_files import ARTIST_COLUMNS, write_artists, write_tracks
+from tests.render_helpers import FLAGS, cli, collection, noise, write
+
+
+def track(number: int, artist: int, split: str, subset: str, **cells: object) -> dict[str, object]:
+    """A row of tracks.csv."""
+    named = {f"artist.{name}": cells.pop(name, "") for name in ("latitude", "longitude")}
+    named |= {"artist.location": cells.pop("place", ""), "track.genre_top": cells.pop("genre", "")}
+    facts = {"artist.id": artist, "set.split": split, "set.subset": subset}
+    return {"id": number, **facts, **named}
+
+
+PARIS = {"latitude": 48.85, "longitude": 2.35, "place": "Paris, France"}
+MIDDLE_OF_THE_USA = {"latitude": 39.8283, "longitude": -98.5795}
+TRACKS = [
+    track(2, 1, "training", "small", genre="Hip-Hop", **PARIS),
+    track(3, 1, "training", "medium", genre="Rock", **PARIS),
+    track(5, 6, "validation", "small", genre="Rock", place="Berlin, Germany", **MIDDLE_OF_THE_USA),
+    track(10, 7, "test", "large", latitude=0, longitude=0, place="Everywhere"),
+    track(20, 8, "test", "small", genre="Pop"),
+    track(26, 9, "training", "medium", genre="Folk", place="Cagliari/Italy"),
+    track(134, 10, "training", "full", genre="Rock"),  # its sound is not there
+]
+ARTISTS = [
+    {"artist_id": 8, "artist_latitude": "35.680000000000", "artist_location": "Tokyo",
+     "artist_longitude": "139.690000000000", "artist_images": "[{'image_id': '1'}]" * 10_000},
+    {"artist_id": 99, "artist_location": "Peru"},
+]  # fmt: skip
+
+
+@pytest.fixture
+def fma_root(tmp_path: Path) -> Path:
+    for number in (2, 3, 5, 10, 20, 26):
+        write(tmp_path / "fma_small" / "000" / f"{number:06d}.mp3", noise(1.0), format="MP3")
+    (tmp_path / "fma_metadata").mkdir()
+    write_tracks(tmp_path / "fma_metadata" / "tracks.csv", TRACKS)
+    write_artists(tmp_path / "fma_metadata" / "raw_artists.csv", ARTISTS)
+    return tmp_path / "fma_small"
+
+
+def test_the_fixtures_have_the_published_columns(fma_root):
+    with (fma_root.parent / "fma_metadata" / "tracks.csv").open(encoding="utf-8") as file:
+        header = [next(file).rstrip("\n").split(",") for _ in range(3)]
+    assert [len(row) for row in header] == [53, 53, 53] and header[2][0] == "track_id"
+    assert len(ARTIST_COLUMNS.split()) == 25
+
+
+def test_fma_genres_with_artists_as_groups(fma_root):
+    found = fma.from_genres(fma_root, fma.metadata_near(fma_root), "", True)
+    assert [(r.source, r.label, r.group, r.split) for r in found] == [
+        ("000/000002.mp3", "Hip-Hop", "artist1", "training"),
+        ("000/000003.mp3", "Rock", "artist1", "training"),
+        ("000/000005.mp3", "Rock", "artist6", "validation"),
+        ("000/000020.mp3", "Pop", "artist8", "test"),
+        ("000/000026.mp3", "Folk", "artist9", "training"),
+    ]
+    small = fma.from_genres(fma_root, fma.metadata_near(fma_root), "small", False)
+    assert [r.label for r in small] == ["Hip-Hop", "Rock", "Pop"] and not small[0].split
+
+
+def test_fma_mp3s_are_rendered_with_their_split(fma_root, tmp_path):
+    found = named(fma.from_genres(fma_root, fma.metadata_near(fma_root), "small", True))
+    s = RenderSettings(clip_seconds=0.5, n_fft=512, n_mels=16)
+    render_folder(list(found), tmp_path / "out", s, ClipSettings(clips_per_recording=1), jobs=1)
+    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    assert {row["group"]: row["split"] for row in rows} == {
+        "artist1": "training", "artist6": "validation", "artist8": "test",
+    }  # fmt: skip
+
+
+def test_fma_countries_and_what_is_left_out(fma_root):
+    pytest.importorskip("reverse_geocode")
+    found, left_out = fma.from_countries(fma_root, fma.metadata_near(fma_root), "", False)
+    assert [r.label for r in found] == ["France", "France", "Germany", "Japan", "Italy"]
+    assert left_out == Counter({"on a geocoder's default point": 1})
+
+
+def test_countries_from_the_command_line(fma_root, tmp_path):
+    pytest.importorskip("reverse_geocode")
+    done = cli(fma_root, "--labels", "country", "--out", tmp_path / "out", *FLAGS, "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    assert "left out: 1 on a geocoder's default point" in done.stdout
+    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    assert {(row["label"], row["group"]) for row in rows} == {
+        ("France", "artist1"), ("Germany", "artist6"), ("Italy", "artist9"), ("Japan", "artist8"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "country"),
+    [
+        (("-33.87", "151.21", ""), "Australia"),
+        (("", "", "Reykjavik, Iceland"), "Iceland"),
+        (("", "", "London, England"), "United Kingdom"),
+        (("37.09024", "-95.712891", "USA"), "United States"),
+        (("37.09024", "-95.712891", ""), ""),
+        (("", "", "Atlanta, Georgia"), ""),
+        (("", "", "France / Japan"), ""),
+        (("", "", ""), ""),
+        (("91", "0", "my bedroom"), ""),
+    ],
+)
+def test_country_of(cells, country):
+    pytest.importorskip("reverse_geocode")
+    found, reason = country_of(*cells)
+    assert found == country and bool(reason) != bool(country)
+
+
+def test_foreign_tracks_csv_is_refused(fma_root):
+    (fma_root.parent / "fma_metadata" / "tracks.csv").write_text("track_id,genre\n2,Rock\n")
+    with pytest.raises(ValueError, match="three header rows"):
+        fma.from_genres(fma_root, fma.metadata_near(fma_root), "", False)
+
+
+@pytest.mark.parametrize("layout", ["genres_original/{0}/{0}.{1:05d}.wav", "{0}.{1:05d}.wav"])
+def test_gtzan_nested_or_flat_with_its_broken_recording(tmp_path, layout):
+    for i in (0, 53):
+        write(tmp_path / "g" / layout.format("jazz", i), noise(1.0))
+    (tmp_path / "g" / layout.format("jazz", 54)).write_bytes(b"\0" * 4000)
+    found = list(named(from_gtzan(tmp_path / "g")))
+    assert {r.label for r in found} == {"jazz"} and len(found) == 3
+    s = RenderSettings(clip_seconds=0.5, n_fft=512, n_mels=16)
+    summary = render_folder(found, tmp_path / "out", s, ClipSettings(), jobs=1)
+    assert len(summary.failures) == 1 and "jazz.00054" in summary.failures[0][0]
+
+
+def test_csv_with_groups_and_any_column(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("path,country,group\nx/a.wav,Mali,band\nx/b.wav,Peru,\nx/c.wav,,\n")
+    found = list(named(from_csv(path, tmp_path, "country")))
+    assert [(r.label, r.group) for r in found] == [("Mali", "band"), ("Peru", "b")]
+    with pytest.raises(ValueError, match="has no column label"):
+        from_csv(path, tmp_path, "label")
+
+
+def test_a_csv_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "t.csv").write_bytes("path,label\nx.wav,Señor\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"t\.csv cannot be read as CSV in UTF-8"):
+        from_csv(tmp_path / "t.csv", tmp_path, "label")
+
+
+def test_names_are_unique_whatever_the_case_and_safe():
+    sources = ["a/x.wav", "b/X.flac", "a/y__z.wav", 'a/q"?.wav']
+    names = [r.name for r in named(Recording(Path(s), s, "l") for s in sources)]
+    assert len({name.casefold() for name in names}) == 4
+    assert "q" in names and "y_z" in names and not any("__" in name for name in names)
+
+
+def recordings_of(counts: dict[str, int]) -> list[Recording]:
+    return [
+        Recording(Path(f"{c}/{i}.wav"), f"{c}/{i}.wav", c)
+        for c, n in counts.items()
+        for i in range(n)
+    ]
+
+
+def test_choice_of_classes():
+    found = recordings_of({"a": 5, "b": 3, "c": 1})
+
+    def labels(**choice):
+        return sorted({r.label for r in choose(found, ChoiceSettings(**choice), "none", 1)})
+
+    assert labels(min_recordings=3) == ["a", "b"] == labels(max_classes=2)
+    assert labels(classes="a, c") == ["a", "c"]
+    with pytest.raises(ValueError, match="no recordings of class z"):
+        labels(classes="z")
+    with pytest.raises(ValueError, match="the largest has 5"):
+        labels(min_recordings=9)
+
+
+def test_balance_down_draws_as_many_of_each_by_seed():
+    found = recordings_of({"a": 9, "b": 3})
+    drawn = [choose(found, ChoiceSettings(), "down", seed) for seed in (1, 1, 2)]
+    assert Counter(r.label for r in drawn[0]) == {"a": 3, "b": 3}
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_balance_clips_gives_rare_classes_more_of_each(tmp_path):
+    root = collection(tmp_path / "audio", {"a": 6, "b": 2}, seconds=4.0)
+    found = [Recording(p, p.name, p.parent.name) for p in sorted(root.glob("*/*"))]
+    s = RenderSettings(clip_seconds=1.0, n_fft=512)
+    counts = clips_per_recording(found, s, ClipSettings(clips_per_recording=2, balance="clips"))
+    clips = Counter[str]()
+    for r in found:
+        clips[r.label] += counts[r.source]
+    assert clips == {"a": 12, "b": 12}
+    assert share_out(100, {"x": 7, "y": 3}) == {"x": 7, "y": 3}  # never past the room
+
+
+@pytest.mark.parametrize("at", ["spread", "start", "middle", "random"])
+@pytest.mark.parametrize(("total", "count"), [(1000, 3), (250, 3), (100, 3), (50, 1), (1000, 99)])
+def test_clips_lie_inside_and_overlap_no_more_than_allowed(at, total, count):
+    placing = ClipSettings(at=at, max_overlap=0.5)
+    places = starts(total, 100, count, placing, "name")
+    assert places == sorted(set(places)) and len(places) <= count
+    assert places[0] >= 0 and places[-1] + 100 <= max(total, 100)
+    assert all(b - a >= 49 for a, b in pairwise(places))
+    assert places == starts(total, 100, count, placing, "name")
+
+
+def test_all_clips_reach_the_end():
+    assert all_starts(250, 100, 100) == [0, 100, 150]
+    assert all_starts(200, 100, 100) == [0, 100] and all_starts(50, 100, 100) == [0]
+
+
+def test_augmented_clips_are_marked_and_keep_the_size(tmp_path):
+    write(tmp_path / "a" / "x.wav", noise(2.5))
+    found = list(named([Recording(tmp_path / "a" / "x.wav", "a/x.wav", "a")]))
+    s = RenderSettings(clip_seconds=1.0, n_mels=32)
+    placing = ClipSettings(clips_per_recording=1, pitch_shift="-1..1", time_stretch="0.8,1.25")
+    render_folder(found, tmp_path / "out", s, placing, jobs=1)
+    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    marks = {row["augmentation"]: float(row["end_s"]) - float(row["start_s"]) for row in rows}
+    assert marks == pytest.approx(
+        {"": 1.0, "pitch-1": 1.0, "pitch+1": 1.0, "stretch0.8": 0.8, "stretch1.25": 1.25}, abs=1e-3
+    )
+    assert len({(tmp_path / "out" / row["path"]).read_bytes() for row in rows}) == 5

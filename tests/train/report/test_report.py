@@ -1,0 +1,204 @@
+"""The report and the other files of a run: true, escaped, self-contained, readable everywhere."""
+
+import csv
+import dataclasses
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+
+from tests.helpers import Run
+from train.report import gallery as shown
+from train.report.caveats import to_doubt, to_trust
+from train.report.gallery import confusions, mistakes, overlay, tiles, typical
+from train.report.page import write_report
+
+EVIL = '<script>alert("x")</script>'
+
+
+def test_metrics_equal_scikit_learns_on_the_predictions_file(trained: Run) -> None:
+    metrics = json.loads((trained.folder / "metrics.json").read_text())["test"]
+    with (trained.folder / "predictions.csv").open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["split"] == "test"]
+    truth, predicted = [r["label"] for r in rows], [r["predicted"] for r in rows]
+    classes = sorted(set(truth))
+    assert metrics["accuracy"] == pytest.approx(accuracy_score(truth, predicted))
+    assert metrics["macro_f1"] == pytest.approx(f1_score(truth, predicted, average="macro"))
+    counts = confusion_matrix(truth, predicted, labels=classes)
+    assert metrics["confusion_matrix"] == counts.tolist()
+    likeliest = [max(classes, key=lambda name, row=row: float(row[name])) for row in rows]
+    assert likeliest == predicted
+
+
+def test_the_model_card_states_the_same_facts(trained: Run) -> None:
+    card = (trained.folder / "model_card.md").read_text(encoding="utf-8")
+    metrics = json.loads((trained.folder / "metrics.json").read_text())
+    main = metrics["test_recordings"]
+    assert f"**{100 * main['accuracy']:.1f} %** of {main['n']} recordings" in card
+    for name, row in metrics["test"]["per_class"].items():
+        assert re.search(rf"\| {name} \| 16 \| 8 \| {row['n']} \| {row['recall']:.2f} \|", card)
+    assert "pictures of 96 x 48 pixels, seen at 64 x 64" in card
+
+
+def answers(n: int = 40, classes: tuple[str, ...] = ("a", "b", EVIL)) -> shown.Tested:
+    """Random answers on random pictures, two thirds of them right."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(len(classes), size=n)
+    logits = rng.normal(size=(n, len(classes)))
+    logits[np.arange(n), labels] += 1.2
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    pictures = rng.integers(0, 256, (n, 32, 48, 3), dtype=np.uint8)
+    paths = np.array([f"{EVIL}/{i}.png" for i in range(n)])
+    return shown.Tested(
+        classes, paths, labels, probabilities, np.arange(n), rng.normal(size=(n, 8)),
+        pictures=lambda at: pictures[at], heat=lambda at, _: np.zeros((len(at), 4, 6)),
+        shape=(48, 32),
+    )  # fmt: skip
+
+
+def scores_of(about: shown.Tested) -> dict[str, Any]:
+    """The test's figures, with half of its groups twins."""
+    from train.evaluate.metrics import score
+
+    return score(
+        about.probabilities, about.labels, np.arange(len(about.labels)) // 2,
+        classes=about.classes, majority=0,
+    )  # fmt: skip
+
+
+def facts_of(about: shown.Tested) -> dict[str, Any]:
+    """The facts of a run whose every name is an attack."""
+    return {
+        "title": EVIL, "first_line": EVIL, "summary": [EVIL], "notes": [EVIL], "distance": [EVIL],
+        "counts": [(EVIL, "40", "20", "40"), ("all", "40", "20", "40")], "command": EVIL,
+        "seconds": 3.0, "config": {"group": "group"}, "config_text": EVIL,
+        "metrics": {"test": scores_of(about), "temperature": 1.1},
+        "audit": {
+            "notes": [EVIL], "cues": [{"cue": EVIL, "accuracy": 0.5}], "chance": 0.3, "n_near": 0,
+            "n_exact": 1, "suspects": [],
+            "duplicates": [{
+                "exact": True, "similarity": 1, "in_two_classes": True,
+                "pictures": [{"path": EVIL, "src": "data:,"}, {"path": EVIL, "src": "data:,"}],
+            }],
+        },
+    }  # fmt: skip
+
+
+def test_names_of_classes_and_files_are_escaped(tmp_path: Path) -> None:
+    about = answers()
+    write_report(tmp_path, facts_of(about), [], about)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 20
+
+
+def test_a_large_report_stays_under_5_mb(tmp_path: Path) -> None:
+    """40 classes of noise, the worst that a picture can be for JPEG."""
+    about = answers(300, tuple(f"class {i}" for i in range(40)))
+    facts = facts_of(about)
+    facts["counts"] = [(name, "50", "25", "50") for name in about.classes] + [
+        ("all", "1", "1", "1")
+    ]
+    write_report(tmp_path, facts, [], about)
+    assert (tmp_path / "report.html").stat().st_size < 5_000_000
+
+
+def test_the_examples_shown_are_the_ones_they_are_said_to_be() -> None:
+    about = answers(200)
+    counts = confusion_matrix(about.labels, about.predicted)
+    np.fill_diagonal(counts, 0)
+    ranked = confusions(about)
+    assert len(ranked[0][2]) == counts.max()
+    assert sum(len(positions) for _, _, positions in ranked) == counts.sum()
+    for truth, predicted, positions in ranked:
+        assert (about.labels[positions] == truth).all()
+        assert (about.predicted[positions] == predicted).all()
+    worst = mistakes(about, 5)
+    assert (about.labels[worst] != about.predicted[worst]).all()
+    wrong = about.labels != about.predicted
+    assert about.confidence[worst[0]] == about.confidence[wrong].max()
+    for label, i in enumerate(typical(about, 3)):
+        right = (about.labels == label) & ~wrong
+        assert about.confidence[i] == about.confidence[right].max() and right[i]
+    first = tiles(about)["mistakes"][0]
+    assert first["path"] == about.paths[worst[0]]
+    assert first["top"][0] == (about.classes[about.predicted[worst[0]]], pytest.approx(
+        about.confidence[worst[0]]
+    ))  # fmt: skip
+
+
+def test_a_perfect_model_has_a_report_too(tmp_path: Path) -> None:
+    about = answers()
+    sure = np.eye(3)[about.labels] * 0.97 + 0.01
+    about = dataclasses.replace(about, probabilities=sure)
+    write_report(tmp_path, facts_of(about), [], about)
+    assert "No picture was named wrongly" in (tmp_path / "report.html").read_text()
+
+
+def test_heat_colours_only_where_it_is() -> None:
+    picture = np.full((10, 20, 3), 100, np.uint8)
+    heat = np.zeros((10, 20))
+    heat[:, :5] = 1
+    mixed = overlay(picture, heat).astype(int)
+    assert (np.ptp(mixed[:, 12:], axis=2) == 0).all()
+    assert (mixed[:, :4, 1] - mixed[:, :4, 0] > 100).all()
+
+
+def test_what_not_to_trust_follows_from_the_figures() -> None:
+    scores = scores_of(answers())
+    metrics = {"test": scores, "cross_validation": {}}
+    assert any("--group none" in line for line in to_doubt(metrics, {"group": "none"}))
+    assert not any("--group none" in line for line in to_doubt(metrics, {"group": "group"}))
+    assert any("two sides" in line for line in to_trust(metrics, {"group": "group"}, 0))
+    assert not any("two sides" in line for line in to_trust(metrics, {"group": "none"}, 0))
+    assert "14 pairs of duplicate" in " ".join(to_trust(metrics, {"group": "group"}, 14))
+    assert "14 pairs" not in " ".join(to_trust(metrics, {"duplicates": "ignore"}, 14))
+    assert not any("better than always" in line for line in to_doubt(metrics, {}))
+    bad = scores | {"accuracy_interval_95": (0.1, 0.6), "majority_baseline": 0.3}
+    doubts = " ".join(to_doubt({"test": bad}, {}))
+    assert "not shown to be better" in doubts and "anywhere from 10 to 60 %" in doubts
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, driven by playwright."""
+    api = pytest.importorskip("playwright.sync_api", reason="pip install playwright for this test")
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no chromium: apt-get install chromium for this test")
+    with api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_opens_without_network_errors_or_sideways_scrolling(
+    trained: Run, browser: Any, width: int, scheme: str
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    address = (trained.folder / "report.html").resolve().as_uri()
+    page.goto(address)
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [address]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+    assert page.evaluate(broken) == 0
+    box = page.locator(".answer").bounding_box()
+    assert box["y"] + box["height"] < 800  # the answer is what one sees first
+    lightness = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]")
+    assert (int(lightness) > 200) == (scheme == "light")
+    page.close()

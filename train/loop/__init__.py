@@ -1,0 +1,1 @@
+"""Folds, phases, epochs and steps of training."""

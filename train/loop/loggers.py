@@ -1,0 +1,85 @@
+"""Who is told how training goes: the terminal, TensorBoard, and Weights & Biases if asked for."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from train.loop.fit import Progress, Row
+
+FIGURES = ("learning_rate", "train_loss", "validation_loss", "validation_accuracy")
+
+
+class EpochLog:
+    """Prints a line per epoch of fine-tuning and writes curves of every phase of every fold.
+
+    They go to TensorBoard in the folder `run`, and to the Weights & Biases project `wandb`, with
+    `options` as the run's configuration; ValueError when that cannot be had.
+    """
+
+    def __init__(
+        self, run: Path, n_folds: int, *, wandb: str | None = None, options: dict[str, Any]
+    ) -> None:
+        self._n_folds = n_folds
+        self._wandb = _wandb_run(wandb, run, options) if wandb else None
+        self._writer = SummaryWriter(str(run / "tensorboard"))
+
+    def epoch(self, fold: int, row: Row) -> None:
+        """Log one epoch of a fold."""
+        curve = f"fold_{fold}/{row['phase']}"
+        figures = {key: row[key] for key in FIGURES if key in row}  # a refit validates nothing
+        for key, value in figures.items():
+            self._writer.add_scalar(f"{curve}/{key}", value, row["epoch"])
+        if self._wandb:
+            self._wandb.define_metric(f"{curve}/*", step_metric=f"{curve}/epoch")
+            figures["epoch"] = row["epoch"]
+            self._wandb.log({f"{curve}/{key}": value for key, value in figures.items()})
+        if row["phase"] != "head":
+            self._say(fold, f"{row['phase']} epoch {row['epoch']:3d}", row)
+
+    def head(self, fold: int, progress: Progress) -> None:
+        """Say how well the head alone does: its epochs take milliseconds and get no line each."""
+        self._say(fold, f"head, {progress.epoch} epochs ", progress.history[progress.best_row])
+
+    def _say(self, fold: int, what: str, row: Row) -> None:
+        who = f"fold {fold}/{self._n_folds}" if fold <= self._n_folds else "refit"
+        said = f"{who:8s}  {what:18s}  loss {row['train_loss']:.3f}"
+        if "validation_loss" in row:
+            said += f"  validation loss {row['validation_loss']:.3f}"
+            said += f"  accuracy {row['validation_accuracy']:.3f}"
+        print(f"{said}  rate {row['learning_rate']:.0e}", flush=True)
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self._writer.close()
+        if self._wandb:
+            self._wandb.finish()
+
+
+def _wandb_run(project: str, run: Path, options: dict[str, Any]) -> Any:
+    """A run of Weights & Biases; its files lie in `run`/wandb."""
+    if find_spec("wandb") is None:
+        raise ValueError(
+            f"--wandb {project}: pip install wandb, or leave it out: TensorBoard's curves and "
+            "history.csv are always written"
+        )
+    import wandb
+
+    try:
+        return wandb.init(project=project, name=run.name, dir=run, config=options)
+    except wandb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"--wandb {project}: {reason}; log in with `wandb login`, or set WANDB_MODE=offline"
+        ) from None
+
+
+class Silent:
+    """A log that says nothing."""
+
+    def epoch(self, fold: int, row: Row) -> None:
+        """Nothing."""
+
+    def head(self, fold: int, progress: Progress) -> None:
+        """Nothing."""

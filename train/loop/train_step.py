@@ -1,0 +1,94 @@
+"""One step of training: a batch's gradient, whatever parts it is computed in, and who averages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from timm.utils import ModelEmaV3
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from train.devices.distributed import average
+from train.loop.inference import Batch
+from train.loop.micro_batch import Parts
+
+MAX_GRADIENT_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Cross entropy with weights float32 (C,) of the classes and smoothed labels."""
+
+    class_weights: torch.Tensor | None = None
+    smoothing: float = 0.0
+
+    def total(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The sum over examples; targets are labels (B,) or probabilities (B, C)."""
+        return cross_entropy(
+            logits, targets, self.class_weights, reduction="sum", label_smoothing=self.smoothing
+        )
+
+    def weight(self, targets: torch.Tensor) -> torch.Tensor:
+        """What divides that sum for torch's mean: a scalar."""
+        if self.class_weights is None or targets.ndim > 1:
+            return torch.tensor(float(len(targets)), device=targets.device)
+        return self.class_weights[targets].sum()
+
+    def mean(self, logits: torch.Tensor, targets: torch.Tensor) -> float:
+        """torch's mean, wherever the logits are."""
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        here = replace(self, class_weights=weights)
+        return (here.total(logits, targets) / here.weight(targets)).item()
+
+
+@dataclass
+class Step:
+    """Moves the weights by one batch; `n` counts the steps.
+
+    mix: pictures and labels to mixed pictures and the probabilities of their classes; averaged:
+    follows the weights; together: every process computes its share of the batch.
+    """
+
+    fabric: Fabric
+    model: nn.Module
+    optimizer: Any
+    loss: Loss = field(default_factory=Loss)
+    parts: Parts = field(default_factory=Parts)
+    mix: Callable[[torch.Tensor, torch.Tensor], Batch] | None = None
+    averaged: ModelEmaV3 | None = None
+    together: bool = False
+    n: int = 0
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss before the step, summed over this process's examples: a scalar, on the device.
+
+        images: uint8 (B, 3, H, W) or float32 (B, F); labels: int64 (B,).
+        """
+        images = images.to(self.fabric.device, non_blocking=True)
+        targets = labels.to(self.fabric.device, non_blocking=True)
+        if self.mix and len(labels):
+            images, targets = self.mix(images.float(), targets)
+        weight, total = self.loss.weight(targets), torch.zeros((), device=self.fabric.device)
+
+        def begin() -> None:
+            self.optimizer.zero_grad()
+            total.zero_()
+
+        def backward(part: slice) -> None:
+            loss = self.loss.total(self.model(images[part]), targets[part])
+            self.fabric.backward(loss / weight)
+            total.add_(loss.detach())
+
+        self.parts.each(len(labels), backward, begin)
+        if self.together:
+            average(self.fabric, self.model.parameters(), weight)
+        # A bound on a step: at the usual rates a pretrained network can otherwise leave its weights
+        # in the first epoch for good (losses of 100 and more were seen).
+        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=MAX_GRADIENT_NORM)
+        self.optimizer.step()
+        self.n += 1
+        if self.averaged:
+            self.averaged.update(self.model, step=self.n)
+        return total / weight.clamp_min(1e-12) * len(labels)

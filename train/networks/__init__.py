@@ -1,8 +1,0 @@
-"""The networks of earlier projects, in timm's registry: importing this package registers them.
-
-They read a grey picture as a sequence: its rows are features, its columns time.
-"""
-
-from train.networks import attention_cnn1d, cnn_mel, recurrent, small_cnn
-
-__all__ = ["attention_cnn1d", "cnn_mel", "recurrent", "small_cnn"]

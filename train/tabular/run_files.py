@@ -1,0 +1,119 @@
+"""Every file that a finished run on a table leaves in its folder: those of a run on pictures."""
+
+import io
+import json
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from matplotlib import colormaps
+
+from common.files import write_whole
+from train.evaluate.final_test import (
+    Examples,
+    Outcome,
+    conclude,
+    summary_lines,
+    write_history,
+    write_json,
+    write_predictions,
+)
+from train.loop.cross_validation import Trainer
+from train.loop.fit import Progress
+from train.models import model_file
+from train.report.gallery import Tested
+from train.report.model_card import write_card
+from train.report.page import write_report
+from train.tabular.models import Baseline
+
+STRIP = (240, 40)  # width, height of the picture of a row in the report
+
+
+def finish_table(
+    trainer: Trainer,
+    finished: list[Progress],
+    folds: list[tuple[np.ndarray, np.ndarray]],
+    test: np.ndarray,
+    examples: Examples,
+    facts: dict[str, Any],
+) -> list[str]:
+    """Test the shipped model once and write the run's files; returns the answer in a few lines.
+
+    facts: as for `finish.finish`; its image holds the names of the columns.
+    """
+    run = trainer.run
+    outcome = conclude(trainer, finished, folds, test, examples)
+    trainer = replace(trainer, model=outcome.model)
+    seconds = round(time.monotonic() - facts["started"], 1)
+    metrics = outcome.metrics | {"unit": "row", "seconds": seconds}
+    saved = model_file.save(
+        run / "model.pth", outcome.weights, backbone=facts["backbone"], pooling="table",
+        classes=examples.classes, image=facts["image"], render=facts["render"],
+        temperature=outcome.temperature, config=facts["config"], metrics=metrics,
+    )  # fmt: skip
+    write_json(run / "metrics.json", metrics)
+    write_predictions(run / "predictions.csv", outcome, examples)
+    write_history(run / "history.csv", finished)
+    page = facts | {"metrics": metrics, "summary": summary_lines(metrics)}
+    page |= {"seconds": seconds, "distance": []}
+    write_report(run, page, finished[: len(folds)], _tested(trainer, outcome, examples))
+    write_card(run, page)
+    _write_onnx(run / "model.onnx", trainer, saved)
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    return page["summary"]
+
+
+def _tested(trainer: Trainer, outcome: Outcome, examples: Examples) -> Tested:
+    """The tested rows; as its picture, each shows its values as a strip of colours."""
+    _, test, probabilities = outcome.held_out[-1]
+    positions = np.arange(len(examples.paths))
+    everything = np.concatenate([rows.numpy() for rows, _ in trainer.batches(positions)])
+    middle, spread = np.nanmean(everything, axis=0), np.nanstd(everything, axis=0)
+
+    def pictures(positions: np.ndarray) -> np.ndarray:
+        z = (everything[test[positions]] - middle) / np.maximum(spread, 1e-12)
+        levels = np.nan_to_num(z / 6 + 0.5).clip(0, 1)  # three deviations either way
+        strips = (255 * colormaps["magma"](levels)[..., :3]).astype(np.uint8)  # (k, F, 3)
+        return np.repeat(strips[:, None], STRIP[1], axis=1)
+
+    def heat(positions: np.ndarray, class_indices: np.ndarray) -> np.ndarray:
+        raise ValueError("a table has no places to look at")
+
+    return Tested(
+        examples.classes, examples.paths[test], examples.labels[test], probabilities,
+        outcome.answers.embedded, outcome.answers.embeddings, pictures, heat, STRIP,
+    )  # fmt: skip
+
+
+def _write_onnx(file: Path, trainer: Trainer, facts: dict[str, Any]) -> None:
+    """Write the model as ONNX: input float32 (B, F); the facts are JSON under "facts"."""
+    model = trainer.model.eval().cpu()
+    if isinstance(model, Baseline):
+        program = onnx.load_from_string(model.program.numpy().tobytes())
+    else:
+        program = _exported(model, len(facts["image"]["columns"]))
+    plain = {key: value for key, value in facts.items() if key != "weights"}
+    onnx.helper.set_model_props(program, {"facts": json.dumps(plain)})
+    write_whole(file, lambda temporary: onnx.save(program, str(temporary)))
+
+
+def _exported(model: torch.nn.Module, n_columns: int) -> onnx.ModelProto:
+    import contextlib
+    import logging
+    import warnings
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # the exporter's own deprecations are not the user's matter
+        program = torch.onnx.export(
+            model, (torch.zeros(2, n_columns),), input_names=["rows"], output_names=["logits"],
+            dynamic_shapes=({0: "batch"},), dynamo=True, verbose=False,
+        )  # fmt: skip
+    if program is None:
+        raise ValueError("torch made no ONNX program of this network")
+    return program.model_proto
