@@ -70,12 +70,12 @@ def make(folder: Path, n: int) -> None:
 
 def start(folder: Path) -> None:
     """What main.py does before it splits: scan, and open or build the cache."""
-    from data.cache.disk import decode_all
+    from data.cache.disk import cached_pictures
     from data.image_folder import scan
 
     before, all_before = memory("RssAnon:"), memory("VmRSS:")
     examples = timed("scan", lambda: scan(folder / "pictures"))
-    decoded = timed("cache", lambda: decode_all(
+    decoded = timed("cache", lambda: cached_pictures(
         examples.root, examples.paths, (16, 16), folder=folder / "cache", limit_gib=8
     ))  # fmt: skip
     gc.collect()

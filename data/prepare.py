@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from data.audit.audit import audit
-from data.audit.duplicates import Duplicate, keep_together
+from data.audit.duplicates import Duplicate, merge_duplicates
 from data.audit.page import as_facts
-from data.cache.decoded import Decoded
-from data.cache.disk import cache_folder, decode_all
+from data.cache.disk import cache_folder, cached_pictures
 from data.config import DataConfig
-from data.image_folder import Examples
+from data.examples import Examples
 from data.images.augment import augmentation_of
 from data.images.loader import Pictures
+from data.images.picture_array import PictureArray
 from data.images.read import ImageSpec, canvas_for, picture_sizes
 from data.splits import folds_of, make_split, positions_for_test, read_splits, refold
 from data.summary import class_rows, oddities
@@ -50,7 +50,7 @@ class _Readable:
     """The examples whose pictures can be read, those pictures, and why the others cannot."""
 
     examples: Examples
-    decoded: Decoded
+    decoded: PictureArray
     failures: dict[str, str]
 
 
@@ -75,7 +75,7 @@ def prepare(
         named, decoded=readable.decoded, duplicates=config.duplicates, most_looked_at=LOOKED_AT
     )
     kept_apart = config.duplicates == "ignore" or config.group == "none"
-    examples = named if kept_apart else keep_together(named, found.duplicates)
+    examples = named if kept_apart else merge_duplicates(named, found.duplicates)
     if split_file:  # checked against the groups as they are named: the file may part duplicates
         parts = read_splits(split_file, named, unreadable=readable.failures)
     else:
@@ -91,7 +91,7 @@ def prepare(
         "width": size[0], "height": size[1], "canvas": readable.decoded.canvas,
         "mean": mean, "std": std,
     }  # fmt: skip
-    augmentation = augmentation_of(config, [look.colour_map for look in found.looks])
+    augmentation = augmentation_of(config, [one.colour_map for one in found.appearances])
     pictures = Pictures(readable.decoded, named.labels, spec, augmentation, config.workers)
     return Prepared(
         examples, pictures, spec, parts, folds, test,
@@ -104,7 +104,7 @@ def _read(examples: Examples, size: Size, config: DataConfig) -> _Readable:
     some = np.linspace(0, len(examples) - 1, min(len(examples), MEASURED)).astype(int)
     sizes = picture_sizes(examples.take(some).files())
     canvas = canvas_for([s for s in sizes if s] or [size], *size)
-    decoded = decode_all(
+    decoded = cached_pictures(
         examples.root, examples.paths, canvas,
         folder=cache_folder(config.cache), limit_gib=config.cache_limit,
     )  # fmt: skip

@@ -59,19 +59,19 @@ def changed_pictures(
     import numpy as np
     import torch
 
-    from data.audit.survey import colour_map_of
-    from data.cache.decoded import Decoded
     from data.image_folder import scan
     from data.images.augment import augmentation_of, draws_of
+    from data.images.colour_scale import nearest_colour_map
     from data.images.loader import Pictures
+    from data.images.picture_array import PictureArray
     from data.images.read import ImageSpec, canvas_for, picture_sizes, read_picture
 
     examples = scan(root)
     some = np.unique(np.linspace(0, len(examples) - 1, n).round().astype(int))
     shown = examples.take(some)
     width, height = canvas_for([size for size in picture_sizes(shown.files()) if size], *LARGEST)
-    decoded = Decoded(shown.root, shown.paths, (width, height))
-    maps = [colour_map_of(read_picture(file)) for file in shown.files()]
+    decoded = PictureArray(shown.root, shown.paths, (width, height))
+    maps = [nearest_colour_map(read_picture(file)) for file in shown.files()]
     spec = ImageSpec(
         width=width, height=height, canvas=(width, height), mean=(0, 0, 0), std=(1, 1, 1)
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from data.image_folder import Examples
+from data.examples import Examples
 from data.root import check_split_file
 
 TEST, TRAIN, VALIDATION, UNUSED = "test", "train", "validation", ""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data.image_folder import Examples
+from data.examples import Examples
 
 
 def class_rows(examples: Examples, part: np.ndarray) -> list[tuple[str, ...]]:

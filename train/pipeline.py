@@ -18,7 +18,7 @@ from train.run_folder import facts_of, new_run
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does not need it
     from lightning_fabric import Fabric
 
-    from data.image_folder import Examples
+    from data.examples import Examples
     from data.prepare import Prepared
     from train.loop.cross_validation import Trainer
     from train.loop.fit import Progress

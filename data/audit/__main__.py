@@ -33,11 +33,11 @@ def main() -> int:
     config = config_from(args, AuditConfig)
     from data.audit.audit import audit, lines
     from data.audit.fix_duplicates import drop, share_groups
-    from data.audit.label_errors import suspects_in
+    from data.audit.label_errors import label_issues_in
     from data.audit.page import write_page  # scikit-learn and torchvision take seconds to import
     from data.image_folder import scan
 
-    suspects = suspects_in(Path(config.predictions)) if config.predictions else []
+    suspects = label_issues_in(Path(config.predictions)) if config.predictions else []
     found = audit(scan(args.folder, config.group), duplicates=config.duplicates, suspects=suspects)
     print(*lines(found), sep="\n")
     if config.html:

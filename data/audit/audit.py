@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.audit.duplicates import Duplicate, find_duplicates, fingerprints, notes_on
-from data.audit.label_errors import Suspect
+from data.audit.appearance import Appearance, measure_appearances
+from data.audit.duplicates import Duplicate, duplicate_notes, find_duplicates
+from data.audit.label_errors import LabelIssue
 from data.audit.shortcuts import Shortcut, find_shortcuts, shortcut_notes
-from data.audit.survey import Look, survey
-from data.cache.decoded import Decoded
-from data.image_folder import Examples
+from data.examples import Examples
+from data.images.fingerprints import fingerprints
+from data.images.picture_array import PictureArray
 from data.summary import crossing_groups
 
 SHOWN = 20
@@ -20,26 +21,26 @@ SHOWN = 20
 class Audit:
     """What was found: `examples` has the readable pictures only, blank and duplicates are of them.
 
-    looks: of all pictures, or of the random part of them that was looked at.
+    appearances: of all pictures, or of the random part of them that was looked at.
     """
 
     examples: Examples
-    looks: list[Look]
+    appearances: list[Appearance]
     failures: list[str]
     blank: np.ndarray
     duplicates: list[Duplicate]
     shortcuts: list[Shortcut]
-    suspects: list[Suspect]
+    suspects: list[LabelIssue]
 
     def findings(self) -> list[str]:
         """One sentence for each thing to think about before training, the gravest first."""
-        notes = shortcut_notes(self.shortcuts) + notes_on(self.duplicates, self.examples)
+        notes = shortcut_notes(self.shortcuts) + duplicate_notes(self.duplicates, self.examples)
         if crossing := crossing_groups(self.examples):
             notes.append(f"{len(crossing)} groups are in several classes ({_some(crossing)})")
         if self.blank.any():
             names = [str(path) for path in self.examples.paths[self.blank]]
             notes.append(f"{len(names)} pictures are blank ({_some(names)})")
-        notes += look_notes(self.looks)
+        notes += appearance_notes(self.appearances)
         if self.suspects:
             notes.append(f"{len(self.suspects)} labels are probably wrong")
         return notes + [f"unreadable: {reason}" for reason in self.failures]
@@ -48,9 +49,9 @@ class Audit:
 def audit(
     examples: Examples,
     *,
-    decoded: Decoded | None = None,
+    decoded: PictureArray | None = None,
     duplicates: str = "near",
-    suspects: list[Suspect] | None = None,
+    suspects: list[LabelIssue] | None = None,
     most_looked_at: int | None = None,
 ) -> Audit:
     """Compare all pictures with each other, and look at them, or at so many drawn at random.
@@ -61,7 +62,9 @@ def audit(
     some = np.random.default_rng(0).permutation(len(examples))[:most_looked_at]
     some.sort()
     looked_at = examples.take(some)
-    looks, failures = survey(looked_at.files(), None if decoded is None else decoded.take(some))
+    appearances, failures = measure_appearances(
+        looked_at.files(), None if decoded is None else decoded.take(some)
+    )
     if failures:
         looked_at = looked_at.take(np.setdiff1d(np.arange(len(some)), list(failures)))
         examples = examples.take(np.setdiff1d(np.arange(len(examples)), some[list(failures)]))
@@ -69,7 +72,7 @@ def audit(
         raise ValueError(f"{examples.root}: fewer than two classes have readable pictures")
     prints = fingerprints(examples.files()) if decoded is None else decoded.prints
     pairs = find_duplicates(prints, examples.groups)
-    kept = [look for look in looks if look]
+    kept = [one for one in appearances if one]
     return Audit(
         examples, kept, list(failures.values()), prints.blank,
         [pair for pair in pairs if pair.exact or duplicates == "near"],
@@ -77,20 +80,20 @@ def audit(
     )  # fmt: skip
 
 
-def look_notes(looks: list[Look]) -> list[str]:
+def appearance_notes(appearances: list[Appearance]) -> list[str]:
     """Sentences on mixed sizes, formats, modes and colour maps, and on drawn axes."""
     notes = []
     for what, values in (
-        ("sizes", [f"{look.width}x{look.height}" for look in looks]),
-        ("file formats", [look.file_format for look in looks]),
-        ("modes", [look.mode for look in looks]),
-        ("colour maps", [look.colour_map for look in looks]),
+        ("sizes", [f"{one.width}x{one.height}" for one in appearances]),
+        ("file formats", [one.file_format for one in appearances]),
+        ("modes", [one.mode for one in appearances]),
+        ("colour maps", [one.colour_map for one in appearances]),
     ):
         counted = Counter(values)
         if len(counted) > 1:
             common = ", ".join(f"{value}: {n}" for value, n in counted.most_common(4))
             notes.append(f"pictures have {len(counted)} {what} ({common}): were they drawn alike?")
-    share = unchanging(looks)
+    share = unchanging(appearances)
     if share > 0.01:
         notes.append(
             f"{share:.0%} of the picture is drawn and the same in all: axes, text or a frame; crop "
@@ -99,11 +102,11 @@ def look_notes(looks: list[Look]) -> list[str]:
     return notes
 
 
-def unchanging(looks: list[Look]) -> float:
+def unchanging(appearances: list[Appearance]) -> float:
     """Share in [0, 1] of the picture's area that is the same in all pictures, but not plain."""
-    if len(looks) < 10:
+    if len(appearances) < 10:
         return 0.0
-    thumbnails = np.stack([look.thumbnail for look in looks]).astype(np.float32)
+    thumbnails = np.stack([one.thumbnail for one in appearances]).astype(np.float32)
     same = thumbnails.std(axis=0) < 1
     middle = thumbnails.mean(axis=0)
     down, across = np.gradient(middle)

@@ -1,30 +1,19 @@
 """The same picture twice: exact and near duplicates, and groups that keep them on one side."""
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from os import cpu_count
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from data.images.read import read_picture
+from data.examples import Examples
+from data.images.fingerprints import Fingerprints
 
-if TYPE_CHECKING:  # it imports torchvision, which takes seconds
-    from data.image_folder import Examples
-
-SIDE = 32
 # Measured on GTZAN's 499,000 pairs of pictures: of each of the 48 pairs above 0.6 the published
 # fault-filtered split leaves a picture out; the first pair that it keeps has 0.50. Pairs of
 # different music in two other collections reach 0.54 and 0.45.
 NEAR = 0.6
-MOST_COMPARED = 50_000  # every picture with every other: a minute on two cores
-BLANK_RANGE = 3  # grey steps between the darkest and the brightest pixel
 
 
 class Duplicate(NamedTuple):
@@ -34,48 +23,6 @@ class Duplicate(NamedTuple):
     second: int
     similarity: float
     exact: bool
-
-
-@dataclass(frozen=True)
-class Fingerprints:
-    """What tells pictures apart: digests bytes (n,), thumbnails uint8 (n, 32, 32), blank bool (n,).
-
-    There are no thumbnails of more than MOST_COMPARED pictures: nobody compares them.
-    """
-
-    digests: np.ndarray
-    thumbnails: np.ndarray
-    blank: np.ndarray
-
-    def take(self, keep: np.ndarray) -> "Fingerprints":
-        """Those of the pictures at the positions `keep`."""
-        thumbnails = self.thumbnails[keep] if len(self.thumbnails) else self.thumbnails
-        return Fingerprints(self.digests[keep], thumbnails, self.blank[keep])
-
-
-def fingerprint(pixels: np.ndarray) -> tuple[bytes, np.ndarray, bool]:
-    """(digest of the exact pixels, grey thumbnail uint8 (32, 32), blank) of uint8 (H, W, 3)."""
-    grey = Image.fromarray(pixels).convert("L")
-    low, high = grey.getextrema()
-    thumbnail = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX))
-    digest = sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.digest(), thumbnail, high - low < BLANK_RANGE  # type: ignore[operator]
-
-
-def fingerprints(pictures: Iterable[np.ndarray | Path]) -> Fingerprints:
-    """The fingerprints of pictures, given as pixels uint8 (H, W, 3) or as readable files."""
-
-    def one(picture: np.ndarray | Path) -> tuple[bytes, np.ndarray, bool]:
-        return fingerprint(read_picture(picture) if isinstance(picture, Path) else picture)
-
-    with ThreadPoolExecutor(cpu_count()) as pool:
-        found = list(pool.map(one, pictures))
-    digests, thumbnails, blank = zip(*found, strict=True)
-    if len(found) > MOST_COMPARED:
-        thumbnails = thumbnails[:0]
-    small = np.array(thumbnails, np.uint8).reshape(-1, SIDE, SIDE)
-    return Fingerprints(np.array(digests, "S32"), small, np.array(blank))
 
 
 def find_duplicates(prints: Fingerprints, groups: np.ndarray) -> list[Duplicate]:
@@ -130,7 +77,7 @@ def _near(rows: np.ndarray, distinct: np.ndarray, groups: np.ndarray) -> list[Du
     return found
 
 
-def joined(groups: np.ndarray, pairs: list[Duplicate]) -> np.ndarray:
+def merge_groups(groups: np.ndarray, pairs: list[Duplicate]) -> np.ndarray:
     """The groups, str (n,), with those that a pair connects made one, named after its first."""
     names, index = np.unique(groups, return_inverse=True)
     rows = [index[pair.first] for pair in pairs]
@@ -141,12 +88,12 @@ def joined(groups: np.ndarray, pairs: list[Duplicate]) -> np.ndarray:
     return names[first[component]][index]
 
 
-def keep_together(examples: "Examples", pairs: list[Duplicate]) -> "Examples":
+def merge_duplicates(examples: Examples, pairs: list[Duplicate]) -> Examples:
     """The examples with the groups of each pair made one, so that no split can part them."""
-    return replace(examples, groups=joined(examples.groups, pairs))
+    return replace(examples, groups=merge_groups(examples.groups, pairs))
 
 
-def notes_on(pairs: list[Duplicate], examples: "Examples") -> list[str]:
+def duplicate_notes(pairs: list[Duplicate], examples: Examples) -> list[str]:
     """Sentences on the duplicates for a reader: how many, and which are in two classes."""
     exact = sum(pair.exact for pair in pairs)
     notes = []

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.audit.duplicates import Duplicate, joined
-from data.image_folder import Examples, read_clip_table
+from data.audit.duplicates import Duplicate, merge_groups
+from data.examples import Examples
+from data.image_folder import read_clip_table
 
 
 def share_groups(examples: Examples, pairs: list[Duplicate]) -> str:
@@ -14,7 +15,7 @@ def share_groups(examples: Examples, pairs: list[Duplicate]) -> str:
     if not pairs:
         return "no duplicates: nothing to do"
     table = read_clip_table(examples.root)
-    groups = dict(zip(examples.paths, joined(examples.groups, pairs), strict=True))
+    groups = dict(zip(examples.paths, merge_groups(examples.groups, pairs), strict=True))
     columns = list(next(iter(table.values()), {"path": "", "label": ""}))
     columns += [name for name in ("group",) if name not in columns]
     for i, path in enumerate(examples.paths):
@@ -35,7 +36,7 @@ def drop(examples: Examples, pairs: list[Duplicate]) -> str:
     if not pairs:
         return "no duplicates: nothing to do"
     alone = np.array([str(path) for path in examples.paths])
-    sets = joined(alone, pairs)
+    sets = merge_groups(alone, pairs)
     target = examples.root.resolve().with_name(examples.root.resolve().name + "-dropped")
     dropped: list[str] = []
     for name in np.unique(sets[[pair.first for pair in pairs]]):

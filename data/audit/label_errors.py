@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Suspect(NamedTuple):
+class LabelIssue(NamedTuple):
     """A picture whose label is probably wrong: path, its label, the likelier one, probabilities."""
 
     path: str
@@ -17,7 +17,7 @@ class Suspect(NamedTuple):
     p_likelier: float
 
 
-def suspects_of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Positions int (k,) of suspected wrong labels, the surest first.
 
     Confident learning: a picture counts for class j when its probability of j reaches the mean one
@@ -40,7 +40,7 @@ def suspects_of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return found[np.argsort(-margin[found], kind="stable")]
 
 
-def suspects_in(file: Path) -> list[Suspect]:
+def label_issues_in(file: Path) -> list[LabelIssue]:
     """The suspects among the rows of a run's predictions.csv; ValueError if it is not one.
 
     A picture that was held out several times (--repeats) counts with its mean probabilities.
@@ -66,9 +66,9 @@ def suspects_in(file: Path) -> list[Suspect]:
     mean /= np.bincount(index)[:, None]
     labels = np.array([classes.index(rows[i]["label"]) for i in first])
     return [
-        Suspect(
+        LabelIssue(
             str(paths[i]), classes[labels[i]], classes[mean[i].argmax()],
             float(mean[i, labels[i]]), float(mean[i].max()),
         )
-        for i in suspects_of(mean, labels)
+        for i in find_label_issues(mean, labels)
     ]  # fmt: skip

@@ -39,7 +39,7 @@ def as_facts(found: "Audit", notes: list[str]) -> dict[str, Any]:
     pairs = across + [pair for pair in found.duplicates if pair not in across]
     return {
         "notes": notes,
-        "colour_map": Counter(look.colour_map for look in found.looks).most_common(1)[0][0],
+        "colour_map": Counter(one.colour_map for one in found.appearances).most_common(1)[0][0],
         "n_pictures": len(examples),
         "n_exact": sum(pair.exact for pair in pairs),
         "n_near": sum(not pair.exact for pair in pairs),

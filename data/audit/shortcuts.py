@@ -7,7 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedGroupKFold
 
-from data.audit.survey import NO_COLOUR, Look
+from data.audit.appearance import NO_COLOUR, Appearance
 
 # A class is reported when it is recognised that much more often than others are taken for it.
 # Measured on three clean collections, music itself gets up to 0.77 from brightness alone.
@@ -31,18 +31,18 @@ class Shortcut:
     classes: dict[str, tuple[float, float]]
 
 
-def cues_of(looks: list[Look]) -> dict[str, np.ndarray]:
+def cues_of(appearances: list[Appearance]) -> dict[str, np.ndarray]:
     """Features float (n, k) of each cue; none of them looks at the inside of the pictures."""
-    formats = sorted({(look.file_format, look.mode) for look in looks})
-    is_format = [[(look.file_format, look.mode) == pair for pair in formats] for look in looks]
-    sizes = [[look.width, look.height] for look in looks]
-    n_bytes = [[look.n_bytes, look.n_bytes / (look.width * look.height)] for look in looks]
+    formats = sorted({(one.file_format, one.mode) for one in appearances})
+    is_format = [[(one.file_format, one.mode) == pair for pair in formats] for one in appearances]
+    sizes = [[one.width, one.height] for one in appearances]
+    n_bytes = [[one.n_bytes, one.n_bytes / (one.width * one.height)] for one in appearances]
     return {
         "file format": np.array(is_format, dtype=float),
         "picture size": np.array(sizes, dtype=float),
-        "outermost rows and columns": np.array([look.edges for look in looks]),
-        "colours": _off_colours(np.array([look.colours for look in looks])),
-        "brightness": np.array([look.brightness for look in looks]),
+        "outermost rows and columns": np.array([one.edges for one in appearances]),
+        "colours": _off_colours(np.array([one.colours for one in appearances])),
+        "brightness": np.array([one.brightness for one in appearances]),
         "file size": np.array(n_bytes),
     }
 
@@ -64,7 +64,7 @@ def _off_colours(tables: np.ndarray) -> np.ndarray:
 
 
 def find_shortcuts(
-    looks: list[Look], labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]
+    appearances: list[Appearance], labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]
 ) -> list[Shortcut]:
     """Every cue with how far it goes; empty when there are too few groups to cross-validate.
 
@@ -72,14 +72,14 @@ def find_shortcuts(
     """
     if len(labels) > MOST_PICTURES:
         some = np.sort(np.random.default_rng(0).permutation(len(labels))[:MOST_PICTURES])
-        looks, labels, groups = [looks[i] for i in some], labels[some], groups[some]
+        appearances, labels, groups = [appearances[i] for i in some], labels[some], groups[some]
     n_groups = [len(np.unique(groups[labels == label])) for label in np.unique(labels)]
     n_folds = min(N_FOLDS, *n_groups)
     if n_folds < 2:
         return []
     return [
         _judge(cue, features, labels, groups, classes, n_folds)
-        for cue, features in cues_of(looks).items()
+        for cue, features in cues_of(appearances).items()
     ]
 
 

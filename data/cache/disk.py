@@ -18,8 +18,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from data.cache.decoded import Decoded, Earlier, decode
-from data.cache.store import DAMAGED, PixelFile, Wanted, open_store, stamps_of, write_index
+from data.cache.entry import DAMAGED, CacheKey, PixelFile, file_stamps, open_entry, write_index
+from data.images.picture_array import KnownPictures, PictureArray, decode_pictures
 
 GIB = 2**30
 SPARE = GIB  # bytes of the disk that are left free: checkpoints need them
@@ -31,9 +31,9 @@ def cache_folder(asked: str | None) -> Path:
     return Path(chosen) if chosen else user_cache_path("spectrofold", appauthor=False)
 
 
-def decode_all(
+def cached_pictures(
     root: Path, paths: np.ndarray, canvas: tuple[int, int], *, folder: Path, limit_gib: float
-) -> Decoded:
+) -> PictureArray:
     """The pictures root/paths at `canvas` = (width, height), from the stores in `folder`.
 
     Every file is decoded once, so that every damaged one is known. All stores together take at most
@@ -41,8 +41,8 @@ def decode_all(
     written, they are decoded whenever they are asked for, and a note says so.
     """
     if not limit_gib:
-        return decode(root, paths, canvas)
-    wanted = Wanted(root, paths, canvas, stamps_of(root, paths))
+        return decode_pictures(root, paths, canvas)
+    wanted = CacheKey(root, paths, canvas, file_stamps(root, paths))
     limit = int(limit_gib * GIB)
     found = wanted.open_in(folder)
     if found and found.pixels is not None and used(folder) <= limit:
@@ -52,7 +52,7 @@ def decode_all(
         with _alone(folder):
             return _fill(folder, wanted, limit)
     except OSError as error:
-        return _unkept(decode(root, paths, canvas), folder, error)
+        return _unkept(decode_pictures(root, paths, canvas), folder, error)
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _fill(folder: Path, wanted: Wanted, limit: int) -> Decoded:
+def _fill(folder: Path, wanted: CacheKey, limit: int) -> PictureArray:
     """The pictures: from their store, or from the files, and then in a store if there is room."""
     index, pixels = wanted.n_bytes()
     room = min(limit, used(folder) + shutil.disk_usage(folder).free - SPARE)
@@ -85,14 +85,14 @@ def _fill(folder: Path, wanted: Wanted, limit: int) -> Decoded:
         return found
     _make_room(folder, room - index - pixels * keep, wanted.place())
     if not keep and index > room:
-        made = decode(wanted.root, wanted.paths, wanted.canvas)
+        made = decode_pictures(wanted.root, wanted.paths, wanted.canvas)
     else:
         made = _store(folder, wanted, keep)
     made.notes.extend(notes)
     return made
 
 
-def _store(folder: Path, wanted: Wanted, keep: bool) -> Decoded:
+def _store(folder: Path, wanted: CacheKey, keep: bool) -> PictureArray:
     """The pictures, in a new store that replaces earlier ones; `keep`: with the pixels."""
     store = folder / wanted.name()
     part = store.with_name(f"{store.name}.part")
@@ -100,7 +100,7 @@ def _store(folder: Path, wanted: Wanted, keep: bool) -> Decoded:
     try:
         out = PixelFile(part / "pixels") if keep else None
         earlier = _earlier(folder, wanted, with_pixels=keep)
-        made = decode(
+        made = decode_pictures(
             wanted.root,
             wanted.paths,
             wanted.canvas,
@@ -121,7 +121,7 @@ def _store(folder: Path, wanted: Wanted, keep: bool) -> Decoded:
     return wanted.open_in(folder) or made
 
 
-def _earlier(folder: Path, wanted: Wanted, *, with_pixels: bool) -> Earlier | None:
+def _earlier(folder: Path, wanted: CacheKey, *, with_pixels: bool) -> KnownPictures | None:
     """What a store of another state of the folder knows of files that have not changed since."""
     for store in _stores(folder, wanted.place()):
         try:
@@ -129,12 +129,12 @@ def _earlier(folder: Path, wanted: Wanted, *, with_pixels: bool) -> Earlier | No
                 paths, stamps = index["paths"], index["stamps"]
         except DAMAGED:
             continue
-        found = open_store(store, replace(wanted, paths=paths, stamps=stamps))
+        found = open_entry(store, replace(wanted, paths=paths, stamps=stamps))
         if found and (found.pixels is not None or not with_pixels):
             row_of = {path: row for row, path in enumerate(paths.tolist())}
             rows = np.array([row_of.get(path, -1) for path in wanted.paths.tolist()])
             changed = (stamps[rows] != wanted.stamps).any(axis=1)
-            return Earlier(found, np.where(changed, -1, rows))
+            return KnownPictures(found, np.where(changed, -1, rows))
     return None
 
 
@@ -174,7 +174,7 @@ def _too_large(needed: int, limit: int, room: int, folder: Path) -> str:
     )
 
 
-def _unkept(made: Decoded, folder: Path, error: OSError) -> Decoded:
+def _unkept(made: PictureArray, folder: Path, error: OSError) -> PictureArray:
     made.notes.append(
         f"decoded pictures could not be kept in {folder} ({error.strerror or error}): they are "
         "decoded again in every epoch; --cache takes another folder"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from data.config import AugmentConfig
-from data.images.colour_scale import Scale, scale_of
+from data.images.colour_scale import ColourScale, common_colour_scale
 
 N_DRAWS = 16  # of each picture; a multiple of 4, the numbers that Philox makes at a time
 N_MASKS = 2  # of each axis, as in SpecAugment's stronger policies
@@ -37,12 +37,12 @@ class Augmentation:
     gain: float = 0.0
     contrast: float = 0.0
     frequency_warp: float = 0.0
-    scale: Scale | None = None
+    scale: ColourScale | None = None
 
 
 def augmentation_of(config: AugmentConfig, colour_maps: Sequence[str]) -> Augmentation:
     """What config asks for, on pictures drawn with these colour maps, a name for each."""
-    scale = scale_of(colour_maps) if config.gain or config.contrast else None
+    scale = common_colour_scale(colour_maps) if config.gain or config.contrast else None
     strengths = {field.name: getattr(config, field.name) for field in fields(AugmentConfig)}
     return Augmentation(**strengths, scale=scale)
 
@@ -123,7 +123,7 @@ def amplified(
     contrast_draws: torch.Tensor,
     gain: float,
     contrast: float,
-    scale: Scale | None,
+    scale: ColourScale | None,
 ) -> torch.Tensor:
     """Pictures uint8 (B, 3, H, W) as of a louder or softer, wider or narrower recording.
 

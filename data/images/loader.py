@@ -9,8 +9,8 @@ from os import cpu_count
 import numpy as np
 import torch
 
-from data.cache.decoded import Decoded
 from data.images.augment import Augmentation, changed, crop_windows, draws_of
+from data.images.picture_array import PictureArray
 from data.images.read import ImageSpec
 from data.images.transforms import whole
 
@@ -27,7 +27,7 @@ class Pictures:
     labels: int64 (n,); threads: how many make them, 0 for as many as there are cores.
     """
 
-    decoded: Decoded
+    decoded: PictureArray
     labels: np.ndarray
     spec: ImageSpec
     augmentation: Augmentation = NONE

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from data.config import DataConfig
-from data.image_folder import Examples
+from data.examples import Examples
 from data.prepare import Prepared, new_splits, positions_of
 from data.splits import read_splits
 from data.summary import class_rows, oddities

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.image_folder import Examples
+from data.examples import Examples
 from data.tabular.csv_file import (
     COORDINATES,
     NAMES,

@@ -13,10 +13,11 @@ from PIL import Image
 
 from common.cli import run
 from data.audit.__main__ import main
+from data.audit.appearance import measure_appearance
 from data.audit.audit import Audit, audit, lines
-from data.audit.label_errors import suspects_in, suspects_of
-from data.audit.survey import COLOUR_MAPS, colour_map_of, look_at
+from data.audit.label_errors import find_label_issues, label_issues_in
 from data.image_folder import scan
+from data.images.colour_scale import COLOUR_MAPS, nearest_colour_map
 from tests.helpers import ROOT
 
 DEMO = ROOT / "subsampled_data"
@@ -99,20 +100,20 @@ def test_colour_maps_are_recognised(name: str) -> None:
     from matplotlib import colormaps
 
     level = np.asarray(Image.open(next(DEMO.glob("*/*.png"))))
-    found = colour_map_of((255 * colormaps[name](level)[..., :3]).astype(np.uint8))
+    found = nearest_colour_map((255 * colormaps[name](level)[..., :3]).astype(np.uint8))
     assert found == {"Greys": "gray"}.get(name, name)
 
 
 def test_three_layers_in_rgb_have_no_colour_map() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    assert colour_map_of(noise) == "other"
+    assert nearest_colour_map(noise) == "other"
 
 
 def test_a_look_states_the_file_and_its_edge(tmp_path: Path) -> None:
     pixels = np.full((20, 30, 3), 100, np.uint8)
     pixels[:2] = 200
     Image.fromarray(pixels).save(tmp_path / "x.png")
-    look = look_at(tmp_path / "x.png")
+    look = measure_appearance(tmp_path / "x.png")
     assert (look.file_format, look.mode, look.width, look.height) == ("PNG", "RGB", 30, 20)
     assert look.n_bytes == (tmp_path / "x.png").stat().st_size
     assert look.brightness[:3].tolist() == [100, 200, 110]
@@ -208,7 +209,7 @@ def test_wrong_labels_that_were_put_in_are_found() -> None:
     labels = truth.copy()
     wrong = rng.permutation(200)[:5]
     labels[wrong] = (labels[wrong] + 1) % 4
-    found = suspects_of(probabilities, labels)
+    found = find_label_issues(probabilities, labels)
     assert len(set(found[:4]) & set(wrong)) == 4
     assert len(found) < 10
 
@@ -216,7 +217,7 @@ def test_wrong_labels_that_were_put_in_are_found() -> None:
 def test_suspects_of_a_hand_made_case() -> None:
     """Thresholds are 0.6 and 0.7: only the third picture reaches that of the other class."""
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.3, 0.7]])
-    assert suspects_of(probabilities, np.array([0, 0, 0, 1])).tolist() == [2]
+    assert find_label_issues(probabilities, np.array([0, 0, 0, 1])).tolist() == [2]
 
 
 def test_a_runs_predictions_are_read_and_others_refused(tmp_path: Path) -> None:
@@ -228,11 +229,11 @@ def test_a_runs_predictions_are_read_and_others_refused(tmp_path: Path) -> None:
             p = 0.95 if i % 2 else 0.05
             label = "b" if i == 1 else ("a" if i % 2 else "b")
             writer.writerow([f"{label}/{i}.png", label, i, 1, "a" if i % 2 else "b", p, 1 - p])
-    [suspect] = suspects_in(file)
+    [suspect] = label_issues_in(file)
     assert suspect[:3] == ("b/1.png", "b", "a")
     file.write_text("path,label\na/x.png,a\n")
     with pytest.raises(ValueError, match=r"predictions\.csv needs the columns"):
-        suspects_in(file)
+        label_issues_in(file)
 
 
 @pytest.mark.parametrize(

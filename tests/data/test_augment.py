@@ -15,7 +15,7 @@ from PIL import Image
 from data.config import AugmentConfig, DataConfig
 from data.images import augment
 from data.images.augment import N_DRAWS, Augmentation, augmentation_of, changed, draws_of
-from data.images.colour_scale import scale_of
+from data.images.colour_scale import common_colour_scale
 from data.preview import OFF, USUAL, changed_pictures
 from tests.helpers import ROOT
 
@@ -139,7 +139,7 @@ def test_gain_of_coloured_pictures_follows_their_colour_map(name: str) -> None:
     """What is 30 steps louder has the colour of 30 steps more, in maps that go no straight way."""
     colours = (255 * colormaps[name](np.arange(256))[:, :3]).round().astype(np.uint8)
     picture = torch.from_numpy(colours.T.copy())[None, :, None]  # (1, 3, 1, 256)
-    scale = scale_of([name] * 9 + ["other"])
+    scale = common_colour_scale([name] * 9 + ["other"])
     assert scale is not None
     ones, halves = torch.ones(1), torch.full((1,), 0.5)
     louder = augment.amplified(picture, ones, halves, 30 / 255, 0.0, scale)[0, :, 0].T.int()
@@ -150,9 +150,9 @@ def test_gain_of_coloured_pictures_follows_their_colour_map(name: str) -> None:
 
 
 def test_grey_and_mixed_pictures_have_no_scale_of_colours() -> None:
-    assert scale_of(["gray"] * 9) is None
-    assert scale_of(["other"] * 9) is None
-    assert scale_of(["magma", "viridis"] * 9) is None
+    assert common_colour_scale(["gray"] * 9) is None
+    assert common_colour_scale(["other"] * 9) is None
+    assert common_colour_scale(["magma", "viridis"] * 9) is None
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.cache.decoded import Decoded
-from data.cache.disk import cache_folder, decode_all, used
+from data.cache.disk import cache_folder, cached_pictures, used
+from data.images.picture_array import PictureArray
 from data.images.read import read_picture
 from tests.helpers import ROOT
 
@@ -24,17 +24,17 @@ GIB = 2**30
 # Decodes argv[1] into argv[2], slowly where argv[3] is a file that is waited for.
 SCRIPT = """
 import sys, time, pathlib, numpy as np
-import data.cache.decoded
-from data.cache.disk import decode_all
+import data.images.picture_array as picture_array
+from data.cache.disk import cached_pictures
 root, folder, wait = map(pathlib.Path, sys.argv[1:4])
-read = data.decoded.read_picture
+read = picture_array.read_picture
 def slowly(path, canvas):
     while not wait.exists():
         time.sleep(0.01)
     return read(path, canvas)
-data.decoded.read_picture = slowly
+picture_array.read_picture = slowly
 paths = np.array(sorted(p.relative_to(root).as_posix() for p in root.rglob("*.png")))
-found = decode_all(root, paths, (24, 18), folder=folder, limit_gib=1)
+found = cached_pictures(root, paths, (24, 18), folder=folder, limit_gib=1)
 print(len(found.pixels), *found.notes)
 """
 
@@ -48,7 +48,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(Path(path).name)
         return read_picture(path, canvas)
 
-    monkeypatch.setattr("data.cache.decoded.read_picture", noted)
+    monkeypatch.setattr("data.images.picture_array.read_picture", noted)
     return names
 
 
@@ -56,12 +56,12 @@ def paths_in(root: Path) -> np.ndarray:
     return np.array(sorted(file.relative_to(root).as_posix() for file in root.rglob("*.png")))
 
 
-def decoded(root: Path, *, gib: float = 1.0, canvas: tuple[int, int] = CANVAS) -> Decoded:
+def decoded(root: Path, *, gib: float = 1.0, canvas: tuple[int, int] = CANVAS) -> PictureArray:
     folder = root.parent / "cache"
-    return decode_all(root, paths_in(root), canvas, folder=folder, limit_gib=gib)
+    return cached_pictures(root, paths_in(root), canvas, folder=folder, limit_gib=gib)
 
 
-def holds_what_the_files_hold(found: Decoded, root: Path) -> bool:
+def holds_what_the_files_hold(found: PictureArray, root: Path) -> bool:
     return all(
         np.array_equal(found[i], read_picture(root / path, found.canvas))
         for i, path in enumerate(paths_in(root))

@@ -8,15 +8,14 @@ import pytest
 from PIL import Image
 
 from data.audit.duplicates import (
-    Fingerprints,
+    duplicate_notes,
     find_duplicates,
-    fingerprint,
-    fingerprints,
-    joined,
-    notes_on,
+    merge_groups,
 )
 from data.config import DataConfig
-from data.image_folder import Examples, scan
+from data.examples import Examples
+from data.image_folder import scan
+from data.images.fingerprints import Fingerprints, fingerprint, fingerprints
 from data.prepare import Prepared, prepare
 from tests.helpers import ROOT, write_stripes
 
@@ -104,8 +103,8 @@ def test_groups_are_joined_along_chains() -> None:
     prints = Fingerprints(digests, noise.astype(np.uint8), np.zeros(5, dtype=bool))
     pairs = find_duplicates(prints, groups)
     assert [(p.first, p.second) for p in pairs] == [(2, 3), (0, 2), (0, 3)]
-    assert joined(groups, pairs).tolist() == ["a", "c", "a", "a", "a"]
-    assert joined(groups, []).tolist() == groups.tolist()
+    assert merge_groups(groups, pairs).tolist() == ["a", "c", "a", "a", "a"]
+    assert merge_groups(groups, []).tolist() == groups.tolist()
 
 
 def test_a_pair_in_two_classes_is_said_to_be_a_wrong_label(tmp_path: Path) -> None:
@@ -113,7 +112,7 @@ def test_a_pair_in_two_classes_is_said_to_be_a_wrong_label(tmp_path: Path) -> No
     shutil.copy(original, tmp_path / "Orchestral" / "zz.png")
     examples = scan(tmp_path)
     pairs = find_duplicates(fingerprints(examples.files()), examples.groups)
-    count, wrong = notes_on(pairs, examples)
+    count, wrong = duplicate_notes(pairs, examples)
     assert count.startswith("1 pairs of pictures are the same and 0 nearly so")
     assert f"ChipTracker/{original.name} and Orchestral/zz.png are duplicates in two" in wrong
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.cache.decoded import Decoded
-from data.cache.disk import decode_all
+from data.cache.disk import cached_pictures
 from data.images.augment import Augmentation, crop_windows, draws_of
 from data.images.loader import Pictures
+from data.images.picture_array import PictureArray
 from data.images.read import ImageSpec, read_picture
 from data.images.transforms import whole
 
@@ -30,7 +30,9 @@ def make_pictures(
     """The image folder's 18 pictures, each labelled with its own position."""
     paths = np.array(sorted(file.relative_to(root).as_posix() for file in root.rglob("*.png")))
     folder = root.parent / "cache"
-    decoded = decode_all(root, paths, spec["canvas"], folder=folder, limit_gib=1 if cached else 0)
+    decoded = cached_pictures(
+        root, paths, spec["canvas"], folder=folder, limit_gib=1 if cached else 0
+    )
     assert not decoded.reasons
     assert (decoded.pixels is not None) == cached
     return Pictures(decoded, np.arange(len(paths)), spec, CROP, threads)
@@ -194,7 +196,7 @@ def test_each_example_comes_once_and_no_batch_of_one_trains(n: int, size: int, s
     """Batch normalisation cannot train on one example; where all are one, nothing can be done."""
     spec = ImageSpec(**{**SPEC, "canvas": (1, 1), "width": 8, "height": 8})
     paths = np.array(["unread.png"] * n)
-    decoded = Decoded(Path("nowhere"), paths, (1, 1), pixels=np.zeros((n, 1, 1, 3), np.uint8))
+    decoded = PictureArray(Path("nowhere"), paths, (1, 1), pixels=np.zeros((n, 1, 1, 3), np.uint8))
     pictures = Pictures(decoded, np.arange(n), spec, threads=1)
     for used in (None, seed):
         loader = pictures.batches(np.arange(n), batch_size=size, seed=used)
@@ -255,7 +257,7 @@ def test_draws_belong_to_their_places(seed: int, first: int, skipped: int, n: in
 
 def one_picture(pixels: np.ndarray, augmentation: Augmentation) -> Pictures:
     """Pictures of one, uint8 (24, 32, 3), however often it is asked for."""
-    decoded = Decoded(Path("nowhere"), np.array(["x.png"]), (32, 24), pixels=pixels[None])
+    decoded = PictureArray(Path("nowhere"), np.array(["x.png"]), (32, 24), pixels=pixels[None])
     return Pictures(decoded, np.zeros(1, np.int64), SPEC, augmentation, threads=1)
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.image_folder import Examples, scan
+from data.examples import Examples
+from data.image_folder import scan
 from data.splits import (
     folds_of,
     positions_for_test,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.image_folder import Examples
+from data.examples import Examples
 from data.summary import class_rows, crossing_groups, oddities, table
 
 

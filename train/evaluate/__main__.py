@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from data.audit.audit import Audit
-    from data.image_folder import Examples
+    from data.examples import Examples
     from data.images.read import ImageSpec
     from train.models.classifier import Classifier
     from train.report.gallery import Tested
@@ -98,14 +98,14 @@ def test(
     import numpy as np
     import torch
 
-    from data.cache.decoded import Decoded
     from data.images.loader import Pictures
+    from data.images.picture_array import PictureArray
     from train.evaluate.metrics import probabilities_of
     from train.report.gallery import answers_of, look_at
 
     spec: ImageSpec = facts["image"]
     pictures = Pictures(
-        Decoded(examples.root, examples.paths, spec["canvas"]), examples.labels, spec
+        PictureArray(examples.root, examples.paths, spec["canvas"]), examples.labels, spec
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
@@ -162,12 +162,12 @@ def drawn_differently(facts: dict[str, Any], found: "Audit") -> list[str]:
     for key in sorted(then.keys() & now.keys() - {"version", "clips"}):
         if then[key] != now[key]:
             lines.append(f"drawn with {key} {now[key]}, the training pictures with {then[key]}")
-    (width, height), _ = Counter((k.width, k.height) for k in found.looks).most_common(1)[0]
+    (width, height), _ = Counter((k.width, k.height) for k in found.appearances).most_common(1)[0]
     canvas = tuple(facts["image"]["canvas"])
     if abs(width / height / (canvas[0] / canvas[1]) - 1) > 0.1:
         lines.append(f"pictures are {width}x{height}, those of training were kept at {canvas[0]}x"
                      f"{canvas[1]}: another shape")  # fmt: skip
-    colours = Counter(look.colour_map for look in found.looks).most_common(1)[0][0]
+    colours = Counter(look.colour_map for look in found.appearances).most_common(1)[0][0]
     if (usual := (facts.get("reference") or {}).get("colour_map")) and usual != colours:
         lines.append(f"the colour map is {colours}, that of training was {usual}")
     return lines

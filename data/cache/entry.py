@@ -9,15 +9,15 @@ from zipfile import BadZipFile
 import numpy as np
 import PIL
 
-from data.audit.duplicates import Fingerprints
-from data.cache.decoded import Decoded
+from data.images.fingerprints import Fingerprints
+from data.images.picture_array import PictureArray
 
 FORMAT = 1  # to be raised when a store holds something else
 DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CacheKey:
     """What a store is to hold: the pictures root/paths as `stamps` tells them, at the canvas."""
 
     root: Path
@@ -41,12 +41,12 @@ class Wanted:
         width, height = self.canvas
         return len(self.paths) * (self.paths.itemsize + 1200), len(self.paths) * width * height * 3
 
-    def open_in(self, folder: Path) -> Decoded | None:
+    def open_in(self, folder: Path) -> PictureArray | None:
         """The pictures from their store; None if there is no such store, or a damaged one."""
-        return open_store(folder / self.name(), self)
+        return open_entry(folder / self.name(), self)
 
 
-def open_store(store: Path, wanted: Wanted) -> Decoded | None:
+def open_entry(store: Path, wanted: CacheKey) -> PictureArray | None:
     """The pictures of a store that holds what is wanted; None if it is absent or damaged."""
     try:
         with np.load(store / "index.npz") as index:
@@ -61,10 +61,10 @@ def open_store(store: Path, wanted: Wanted) -> Decoded | None:
         os.utime(store)  # those used longest ago go first
     except DAMAGED:
         return None
-    return Decoded(wanted.root, wanted.paths, wanted.canvas, prints, reasons, pixels)
+    return PictureArray(wanted.root, wanted.paths, wanted.canvas, prints, reasons, pixels)
 
 
-def stamps_of(root: Path, paths: np.ndarray) -> np.ndarray:
+def file_stamps(root: Path, paths: np.ndarray) -> np.ndarray:
     """Size, modification time and change time of each file: int64 (n, 3), -1 if there is none.
 
     The change time also tells a file that was replaced by an older one of the same size.
@@ -103,7 +103,7 @@ class PixelFile:
             os.fsync(self._out.fileno())
 
 
-def write_index(file: Path, made: Decoded, stamps: np.ndarray) -> None:
+def write_index(file: Path, made: PictureArray, stamps: np.ndarray) -> None:
     """Write all of a store but the pixels, and have it on the disk; OSError if that fails."""
     prints = made.prints
     with file.open("wb") as out:

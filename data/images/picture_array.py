@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from data.audit.duplicates import MOST_COMPARED, SIDE, Fingerprints, fingerprint
+from data.images.fingerprints import MOST_COMPARED, SIDE, Fingerprints, fingerprint
 from data.images.read import read_picture
 
 NOTHING = Fingerprints(np.empty(0, "S32"), np.empty((0, SIDE, SIDE), np.uint8), np.empty(0, bool))
@@ -18,7 +18,7 @@ BLOCK = 256  # pictures that are decoded before the next are begun
 
 
 @dataclass(frozen=True)
-class Decoded:
+class PictureArray:
     """Pictures by position: `decoded[i]` is uint8 (H, W, 3) at `canvas` = (width, height).
 
     paths: str (n,), relative to root; prints: what tells them apart, if that is known;
@@ -44,17 +44,17 @@ class Decoded:
             return read_picture(f"{self.root}/{self.paths[i]}", self.canvas)
         return self.pixels[i if self.rows is None else self.rows[i]]
 
-    def take(self, keep: np.ndarray) -> "Decoded":
+    def take(self, keep: np.ndarray) -> "PictureArray":
         """The readable pictures at the positions `keep`."""
         rows = keep if self.rows is None else self.rows[keep]
         prints = self.prints.take(keep)
         return replace(self, paths=self.paths[keep], prints=prints, reasons={}, rows=rows)
 
 
-class Earlier(NamedTuple):
+class KnownPictures(NamedTuple):
     """Pictures decoded earlier, and the rows at which those of now stand there; -1 where not."""
 
-    decoded: Decoded
+    decoded: PictureArray
     rows: np.ndarray
 
 
@@ -66,14 +66,14 @@ class _One(NamedTuple):
     reason: str = ""
 
 
-def decode(
+def decode_pictures(
     root: Path,
     paths: np.ndarray,
     canvas: tuple[int, int],
     *,
-    earlier: Earlier | None = None,
+    earlier: KnownPictures | None = None,
     write: Callable[[np.ndarray], object] | None = None,
-) -> Decoded:
+) -> PictureArray:
     """The pictures, all decoded once and none kept; each is given to `write`, in their order.
 
     An unreadable one is black. What is known from earlier is not decoded again.
@@ -101,10 +101,10 @@ def decode(
             thumbnails[i] = found.thumbnail
         if write:
             write(found.pixels)
-    return Decoded(root, paths, canvas, Fingerprints(digests, thumbnails, blank), reasons)
+    return PictureArray(root, paths, canvas, Fingerprints(digests, thumbnails, blank), reasons)
 
 
-def _again(earlier: Decoded, row: int, black: np.ndarray) -> _One:
+def _again(earlier: PictureArray, row: int, black: np.ndarray) -> _One:
     prints = earlier.prints
     thumbnail = prints.thumbnails[row] if len(prints.thumbnails) else black[:SIDE, :SIDE, 0]
     pixels = black if earlier.pixels is None else earlier.pixels[row]
