@@ -5,6 +5,7 @@
 AUDIO holds <class>/<recording>; other sources of labels with --labels.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from common.cli import DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
 from render.audio.clips import ClipSettings
+from render.presets import PRESETS, arguments_of
 from render.settings import RenderSettings
 from render.sources.selection import ChoiceSettings
 
 if TYPE_CHECKING:
+    from common.cli import Parser
     from render.sources.folders import Recording
 
 
@@ -58,7 +61,12 @@ def main() -> int:
         ClipSettings, RenderSettings,
     )  # fmt: skip
     parser.add_argument("audio", nargs="?", default="", help="folder of recordings")
-    flags = parser.parse_args()
+    parser.add_argument(
+        "--preset", choices=sorted(PRESETS),
+        help="the pictures that networks of this kind were trained on, instead of the defaults of "
+        "these options; others that you give win",
+    )  # fmt: skip
+    flags = parser.parse_args(with_preset(parser, sys.argv[1:]))
     todo, settings = config_from(flags, RunSettings), config_from(flags, RenderSettings)
     placing = config_from(flags, ClipSettings)
     source, choice = config_from(flags, SourceSettings), config_from(flags, ChoiceSettings)
@@ -72,6 +80,12 @@ def main() -> int:
     if not flags.audio:
         parser.error("AUDIO is missing: the folder of recordings")
     return _render(Path(flags.audio), todo, source, choice, settings, placing)
+
+
+def with_preset(parser: "Parser", arguments: list[str]) -> list[str]:
+    """The arguments, with the options of a preset before all others, so that those given win."""
+    preset = parser.parse_args(arguments).preset
+    return [*arguments_of(preset), *arguments] if preset else arguments
 
 
 def _render(

@@ -36,6 +36,16 @@ class RenderSettings:
     fmax: float | None = option(None, "highest frequency in Hz; nothing means sr / 2")
     top_db: float = option(80.0, "range of the picture in dB: what is further below ref is black")
     ref: str = option("max", "what is brightest: max (the clip's loudest point) or a power, as 1.0")
+    win_length: int | None = option(
+        None, "length of the window in samples at sr, at most n_fft; nothing means n_fft"
+    )
+    window: str = option("hann", "hann (periodic, librosa's) or hann-symmetric (Kaldi's)")
+    edges: str = option("silence", "what lies beyond the ends of a clip: silence or mirror")
+    preemphasis: float = option(0.0, "part of the sample before that each sample loses, as 0.97")
+    mel_scale: str = option("slaney", "of mel: slaney (equal area, librosa's) or kaldi (peak 1)")
+    log_offset: float = option(
+        0.0, "power added before decibels are taken, as 1e-5; 0 adds none and stops at 1e-10"
+    )
     short: str = option("repeat", "recordings shorter than a clip: repeat, pad (silence) or skip")
     size: str = option("", "WxH of the pictures; nothing means one pixel per frame and band")
     colormap: str = option("magma", f"colours of a picture of one channel: {', '.join(COLORMAPS)}")
@@ -45,6 +55,9 @@ class RenderSettings:
             _require(getattr(self, name) > 0, f"{name}={getattr(self, name)} must be positive")
         for name, allowed in (
             ("scale", ("db", "pcen")),
+            ("window", ("hann", "hann-symmetric")),
+            ("edges", ("silence", "mirror")),
+            ("mel_scale", ("slaney", "kaldi")),
             ("short", ("repeat", "pad", "skip")),
             ("colormap", COLORMAPS),
         ):
@@ -60,6 +73,16 @@ class RenderSettings:
             f"size={self.size} must be WIDTHxHEIGHT in pixels, as 224x224",
         )
         _require(self.ref == "max" or _is_power(self.ref), f"ref={self.ref}: max or a power > 0")
+        for _, n_fft in self.layers:
+            _require(
+                self.win_length is None or 2 <= self.win_length <= n_fft,
+                f"win_length={self.win_length} must lie in 2 to n_fft={n_fft}",
+            )
+        _require(0 <= self.preemphasis < 1, f"preemphasis={self.preemphasis} must lie in 0 to 1")
+        _require(
+            math.isfinite(self.log_offset) and self.log_offset >= 0,
+            f"log_offset={self.log_offset} must be a power of 0 or more",
+        )
         _require(
             len(self.layers) in (1, 3), f"channels={self.channels} must name one or three of them"
         )
@@ -89,7 +112,13 @@ class RenderSettings:
 
     @property
     def frames(self) -> int:
-        """Frames of a clip: frame t is centred at sample t * hop_length, up to and past the end."""
+        """Frames of a clip: frame t is centred at sample t * hop_length, up to and past the end.
+
+        A clip that is mirrored at its ends has no frame past the end, and with pre-emphasis, which
+        needs the sample before, it is one sample shorter: as torch.stft counts.
+        """
+        if self.edges == "mirror":
+            return 1 + (self.clip_samples - (self.preemphasis > 0)) // self.hop_length
         return math.ceil(self.clip_samples / self.hop_length) + 1
 
     @property

@@ -73,7 +73,8 @@ def settle(out: Path, settings: RenderSettings, clips: ClipSettings) -> None:
     path = out / "render.json"
     new = settings.to_dict() | {"clips": clips.to_dict()}
     if path.is_file():
-        old = json.loads(path.read_text(encoding="utf-8"))
+        # what an older program did not know was as it is by default
+        old = RenderSettings().to_dict() | json.loads(path.read_text(encoding="utf-8"))
         flat_old, flat_new = _flat(old), _flat(new)
         changed = [
             f"{name} {flat_old.get(name)} -> {flat_new.get(name)}"

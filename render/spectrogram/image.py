@@ -24,8 +24,8 @@ def picture(y: np.ndarray, settings: RenderSettings) -> Image.Image:
     """
     if len(y) != settings.clip_samples:
         raise ValueError(f"a clip of {len(y)} samples; these settings want {settings.clip_samples}")
-    # the last samples get a frame of their own
-    y = np.pad(y, (0, (settings.frames - 1) * settings.hop_length - len(y)))
+    if settings.edges == "silence":  # the last samples get a frame of their own
+        y = np.pad(y, (0, (settings.frames - 1) * settings.hop_length - len(y)))
     layers = [levels(y, settings, name, n_fft) for name, n_fft in settings.layers]
     size = (settings.width, settings.height)
     if len(layers) == 3:
@@ -58,7 +58,8 @@ def brightness(y: np.ndarray, settings: RenderSettings, name: str, n_fft: int) -
         if settings.scale == "pcen":
             P = spectra.pcen(S, settings)
             return P / max(float(P.max()), spectra.AMIN)
-        return 1 + spectra.to_db(S, settings.ref, settings.top_db) / settings.top_db
+        S_db = spectra.to_db(S, settings.ref, settings.top_db, settings.log_offset)
+        return 1 + S_db / settings.top_db
     values = spectra.OTHERS[name](y, settings, n_fft).astype(np.float32)
     if name == "mfcc":
         values = values - values.mean(axis=1, keepdims=True)

@@ -67,8 +67,9 @@ def frequency_ticks(
     top = settings.sr / 2 if settings.fmax is None else settings.fmax
     marks = np.array([110, 220, 440, 1000, 2000, 4000, 8000, 16_000])
     if name == "mel":
-        low, high = spectra.hz_to_mel(np.array([settings.fmin, top]))
-        rows = (spectra.hz_to_mel(marks) - low) / (high - low) * (bands + 1) - 0.5
+        to_mel = spectra.hz_to_kaldi_mel if settings.mel_scale == "kaldi" else spectra.hz_to_mel
+        low, high = to_mel(np.array([settings.fmin, top]))
+        rows = (to_mel(marks) - low) / (high - low) * (bands + 1) - 0.5
     elif name in ("log", "cqt"):
         low = max(settings.fmin, 32.703) if name == "log" else 32.703
         octaves = np.log2(top / low) if name == "log" else 7

@@ -6,6 +6,7 @@ librosa takes longer than rendering a hundred clips; the others call librosa its
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from scipy.fft import dct, rfft
@@ -20,19 +21,36 @@ _PARTS: dict[int, tuple[np.ndarray, list[tuple[slice, slice, np.ndarray]]]] = {}
 
 
 @lru_cache(maxsize=16)
-def hann(n_fft: int) -> np.ndarray:
-    """The periodic Hann window, float32 (n_fft,)."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+def hann(n_fft: int, win_length: int, *, symmetric: bool) -> np.ndarray:
+    """A Hann window of `win_length` in the middle of n_fft samples, float32 (n_fft,).
+
+    It is periodic, or symmetric: then its last sample is 0 as well.
+    """
+    n = np.arange(win_length)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * n / (win_length - symmetric))
+    left = (n_fft - win_length) // 2
+    return np.pad(window, (left, n_fft - win_length - left)).astype(np.float32)
 
 
-def power_frames(y: np.ndarray, n_fft: int, hop_length: int, bands: np.ndarray) -> np.ndarray:
+def preemphasised(y: np.ndarray, s: RenderSettings) -> np.ndarray:
+    """y[t] - preemphasis * y[t - 1]: as long as y, or one shorter where the ends are mirrored."""
+    if not s.preemphasis:
+        return y
+    rest = y[1:] - np.float32(s.preemphasis) * y[:-1]
+    return rest if s.edges == "mirror" else np.concatenate((y[:1], rest))
+
+
+def power_frames(y: np.ndarray, s: RenderSettings, n_fft: int, bands: np.ndarray) -> np.ndarray:
     """|STFT|^2 gathered by `bands` (bands, bins): float32 (bands, frames).
 
-    Frame t is centred at y[t * hop_length]; outside the clip there is silence. `bands` is what
-    turns the bins of a frame into rows, for example mel filters.
+    Frame t is centred at sample t * hop_length of the clip, beyond whose ends there is what
+    s.edges says. `bands` is what turns the bins of a frame into rows, for example mel filters.
     """
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]
-    window, parts = hann(n_fft), _parts(bands)
+    mode: Literal["reflect", "constant"] = "reflect" if s.edges == "mirror" else "constant"
+    y = np.pad(preemphasised(y, s), n_fft // 2, mode=mode)
+    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[:: s.hop_length]
+    window = hann(n_fft, s.win_length or n_fft, symmetric=s.window == "hann-symmetric")
+    parts = _parts(bands)
     out = np.zeros((len(frames), len(bands)), dtype=np.float32)
     for start in range(0, len(frames), BLOCK):
         X = rfft(frames[start : start + BLOCK] * window, axis=-1)
@@ -76,6 +94,11 @@ def mel_to_hz(mel: np.ndarray) -> np.ndarray:
 _LOG64 = np.log(6.4)
 
 
+def hz_to_kaldi_mel(hz: np.ndarray) -> np.ndarray:
+    """The mel scale of HTK and Kaldi (S. Young et al., The HTK Book, 5.4)."""
+    return 1127 * np.log(1 + np.asarray(hz, dtype=float) / 700)
+
+
 @lru_cache(maxsize=16)
 def mel_filters(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> np.ndarray:
     """Triangular mel filters of equal area: float32 (n_mels, 1 + n_fft // 2)."""
@@ -96,6 +119,22 @@ def finest_mel_filters(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: floa
             return filters
         n_mels -= 1
     raise ValueError(f"n_fft={n_fft} has no bin between fmin={fmin} and fmax={fmax}")
+
+
+@lru_cache(maxsize=16)
+def kaldi_mel_filters(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> np.ndarray:
+    """Kaldi's filters, triangles on the mel axis of height 1: float32 (n_mels, 1 + n_fft // 2).
+
+    A low band that falls between two bins is kept, and stays empty, as trained networks expect.
+    The bin at sr / 2 counts for nothing. Source: Kaldi's feat/mel-computations.cc.
+    """
+    bins = hz_to_kaldi_mel(np.fft.rfftfreq(n_fft, 1 / sr))
+    low, high = hz_to_kaldi_mel(np.array([fmin, fmax]))
+    edges = np.linspace(low, high, n_mels + 2)[:, None]
+    step = (high - low) / (n_mels + 1)
+    filters = np.maximum(0, np.minimum(bins - edges[:-2], edges[2:] - bins) / step)
+    filters[:, -1] = 0
+    return filters.astype(np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -128,8 +167,12 @@ def stft_rows(sr: int, n_fft: int, fmin: float, fmax: float) -> np.ndarray:
     return np.eye(len(bins), dtype=np.float32)[(bins >= fmin) & (bins <= fmax)]
 
 
-def to_db(S: np.ndarray, ref: str, top_db: float) -> np.ndarray:
-    """Power to dB relative to ref, never more than top_db below it; silence is -top_db all over."""
+def to_db(S: np.ndarray, ref: str, top_db: float, log_offset: float = 0.0) -> np.ndarray:
+    """Power to dB relative to ref, never more than top_db below it; silence is -top_db all over.
+
+    log_offset: power that is added to S first.
+    """
+    S = S + np.float32(log_offset)
     reference = float(S.max()) if ref == "max" else float(ref)
     if reference <= AMIN:
         return np.full_like(S, -top_db)
@@ -141,7 +184,7 @@ def _banded(filters: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """A representation that is the STFT's power gathered by `filters`."""
 
     def power(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
-        return power_frames(y, n_fft, s.hop_length, filters(s, n_fft))
+        return power_frames(y, s, n_fft, filters(s, n_fft))
 
     return power
 
@@ -150,7 +193,12 @@ def _band(s: RenderSettings) -> tuple[float, float]:
     return s.fmin, s.sr / 2 if s.fmax is None else s.fmax
 
 
-mel = _banded(lambda s, n_fft: finest_mel_filters(s.sr, n_fft, s.n_mels, *_band(s)))
+def _mel_bands(s: RenderSettings, n_fft: int) -> np.ndarray:
+    filters = kaldi_mel_filters if s.mel_scale == "kaldi" else finest_mel_filters
+    return filters(s.sr, n_fft, s.n_mels, *_band(s))
+
+
+mel = _banded(_mel_bands)
 log = _banded(lambda s, n_fft: log_filters(s.sr, n_fft, s.n_mels, *_band(s)))
 stft = _banded(lambda s, n_fft: stft_rows(s.sr, n_fft, *_band(s)))
 
@@ -175,7 +223,7 @@ def chroma(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
     """Energy of the twelve pitch classes, C first, the strongest of each frame 1: (12, frames)."""
     import librosa
 
-    S = power_frames(y, n_fft, s.hop_length, stft_rows(s.sr, n_fft, 0, s.sr / 2))
+    S = power_frames(y, s, n_fft, stft_rows(s.sr, n_fft, 0, s.sr / 2))
     return librosa.feature.chroma_stft(
         S=S, sr=s.sr, n_fft=n_fft, hop_length=s.hop_length, tuning=0.0
     )
