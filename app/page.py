@@ -2,7 +2,7 @@
 
 import functools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import gradio as gr
 from app.service import Service
 from inference.output import as_dict, clock
 from inference.prediction import Prediction
-from train.report import caveats as trust
+from train.report import caveats
 
 DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
 HEADERS = ["file", "class", "probability", "agreement", "remark"]
@@ -26,8 +26,9 @@ def build(service: Service, folder: Path) -> gr.Blocks:
     """The page; the tables that it offers for download are written below `folder`."""
     model = service.model
     with gr.Blocks(title="Spectrofold", analytics_enabled=False) as page:
-        gr.Markdown(f"# Spectrofold\nTells {', '.join(_plain(c) for c in model.classes)}.")
-        with gr.Tab("One song or picture"):
+        names = ", ".join(_plain(name) for name in model.classes)
+        gr.Markdown(f"# Spectrofold\nNames the class of a recording or picture: {names}.")
+        with gr.Tab("One recording or picture"):
             _one(service)
         with gr.Tab("Several files"):
             _several(service, folder)
@@ -35,9 +36,11 @@ def build(service: Service, folder: Path) -> gr.Blocks:
         hidden = only_sent(gr.File(visible=False))
         gr.Button(visible=False).click(
             in_words(lambda path: for_clients(service.answer(_given(path)))),
-            hidden, gr.JSON(visible=False), api_name="classify",
+            hidden,
+            gr.JSON(visible=False),
+            api_name="classify",
             api_description="Classify a recording or a picture: class, probabilities, timeline.",
-        )  # fmt: skip
+        )
     page.queue(max_size=100, default_concurrency_limit=2)
     return page
 
@@ -46,28 +49,75 @@ def _one(service: Service) -> None:
     """The tab for one file: drop, record or pick; answer, picture, player and timeline."""
     with gr.Row():
         with gr.Column(min_width=300):
-            file = only_sent(gr.File(label="A song or a picture", elem_id="file"))
-            recorded = only_sent(
-                gr.Audio(sources=["microphone"], type="filepath", label="Or record")
-            )
-            if examples := demo_examples(service.model.classes):
-                gr.Examples(
-                    [[path] for path in examples.values()], [file],
-                    example_labels=list(examples), label="Or one of the demo's pictures",
-                    api_visibility="private",
-                )  # fmt: skip
+            file, recorded = _inputs(service.model.classes)
         with gr.Column(min_width=300):
-            said = gr.Markdown(elem_id="answer")
-            classes = gr.Label(label="Probabilities", show_heading=False, visible=False)
-            player = gr.Audio(
-                label="Listen", interactive=False, visible=False, elem_id="player",
-                buttons=["download"],
-            )  # fmt: skip
-    seen: dict[str, Any] = {"interactive": False, "visible": False, "show_label": False}
-    seen["buttons"] = ["download", "fullscreen"]  # and not Gradio's button that shares with others
-    picture = gr.Image(label="What the network saw", elem_id="picture", **seen)
-    ask = gr.Button("Where did it look?", visible=False, elem_id="explain")
-    heat = gr.Image(label="Grad-CAM", elem_id="heat", **seen)
+            answer = _answer()
+    picture, ask, heat = _picture_and_gradcam()
+    clips, timeline = _clip_table()
+    source = gr.State()
+
+    def show(path: str | None) -> list[Any]:
+        if path is None:
+            return [""] + 6 * [gr.update(visible=False)] + [None, None]
+        prediction, drawn = service.show(path)
+        is_recording = bool(prediction.timeline)
+        return [
+            headline(prediction),
+            gr.update(value=prediction.probabilities, visible=True),
+            gr.update(value=path if is_recording else None, visible=is_recording),
+            gr.update(value=drawn, visible=True),
+            gr.update(visible=service.explains),
+            gr.update(value=None, visible=False),
+            gr.update(visible=is_recording),
+            timeline_rows(prediction),
+            path,
+        ]
+
+    def explain(path: str | None) -> Any:
+        return gr.update(value=service.explain(_given(path)), visible=True)
+
+    outputs = [*answer, picture, ask, heat, clips, timeline, source]
+    file.change(in_words(show), file, outputs, api_visibility="private")
+    recorded.stop_recording(in_words(show), recorded, outputs, api_visibility="private")
+    ask.click(in_words(explain), source, heat, api_visibility="private")
+
+
+def _inputs(classes: Sequence[str]) -> tuple[Any, Any]:
+    """(file, microphone), and the demo's pictures where the model knows their classes."""
+    file = only_sent(gr.File(label="A recording or a picture", elem_id="file"))
+    recorded = only_sent(gr.Audio(sources=["microphone"], type="filepath", label="Or record"))
+    if examples := demo_examples(classes):
+        gr.Examples(
+            [[path] for path in examples.values()],
+            [file],
+            example_labels=list(examples),
+            label="Or one of the demo's pictures",
+            api_visibility="private",
+        )
+    return file, recorded
+
+
+def _answer() -> tuple[gr.Markdown, gr.Label, gr.Audio]:
+    """(headline, probabilities, player)."""
+    return (
+        gr.Markdown(elem_id="answer"),
+        gr.Label(label="Probabilities", show_heading=False, visible=False),
+        gr.Audio(
+            label="Listen", interactive=False, visible=False, elem_id="player", buttons=["download"]
+        ),
+    )
+
+
+def _picture_and_gradcam() -> tuple[gr.Image, gr.Button, gr.Image]:
+    # Gradio's own buttons but the one that shares with others
+    hidden: dict[str, Any] = {"interactive": False, "visible": False, "show_label": False}
+    hidden["buttons"] = ["download", "fullscreen"]
+    picture = gr.Image(label="The network's input", elem_id="picture", **hidden)
+    ask = gr.Button("Show Grad-CAM", visible=False, elem_id="explain")
+    return picture, ask, gr.Image(label="Grad-CAM", elem_id="heat", **hidden)
+
+
+def _clip_table() -> tuple[gr.Accordion, gr.Dataframe]:
     with gr.Accordion("Clip by clip", open=False, visible=False) as clips:
         timeline = gr.Dataframe(
             headers=["from", "to", "class", "probability", "remark"],
@@ -76,41 +126,21 @@ def _one(service: Service) -> None:
             column_widths=["80px", "80px", "150px", "120px", "300px"],
             elem_id="clips",
         )
-    source = gr.State()
-    outputs = [said, classes, player, picture, ask, heat, clips, timeline, source]
-
-    def show(path: str | None) -> list[Any]:
-        if path is None:
-            return [""] + 6 * [gr.update(visible=False)] + [None, None]
-        prediction, drawn = service.show(path)
-        has_time = bool(prediction.timeline)
-        return [
-            headline(prediction),
-            gr.update(value=prediction.probabilities, visible=True),
-            gr.update(value=path if has_time else None, visible=has_time),
-            gr.update(value=drawn, visible=True),
-            gr.update(visible=service.model.network is not None),
-            gr.update(value=None, visible=False),
-            gr.update(visible=has_time),
-            timeline_rows(prediction),
-            path,
-        ]
-
-    def explain(path: str | None) -> Any:
-        return gr.update(value=service.explain(_given(path)), visible=True)
-
-    file.change(in_words(show), file, outputs, api_visibility="private")
-    recorded.stop_recording(in_words(show), recorded, outputs, api_visibility="private")
-    ask.click(in_words(explain), source, heat, api_visibility="private")
+    return clips, timeline
 
 
 def _several(service: Service, folder: Path) -> None:
     """The tab for several files: a table, and the same with every probability to download."""
-    files = only_sent(gr.File(label="Songs and pictures", file_count="multiple", elem_id="files"))
+    files = only_sent(
+        gr.File(label="Recordings and pictures", file_count="multiple", elem_id="files")
+    )
     table = gr.Dataframe(
-        headers=HEADERS, interactive=False, wrap=True, elem_id="table",
+        headers=HEADERS,
+        interactive=False,
+        wrap=True,
+        elem_id="table",
         column_widths=["220px", "150px", "120px", "120px", "360px"],
-    )  # fmt: skip
+    )
     download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
 
     def fill(paths: list[str] | None) -> tuple[list[list[str]] | None, Any]:
@@ -121,9 +151,12 @@ def _several(service: Service, folder: Path) -> None:
         return rows, gr.update(value=str(file), visible=True)
 
     files.change(
-        in_words(fill), files, [table, download], api_name="classify_many",
+        in_words(fill),
+        files,
+        [table, download],
+        api_name="classify_many",
         api_description="Classify many files: rows of a table, and the same as a CSV file.",
-    )  # fmt: skip
+    )
 
 
 def in_words(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -190,7 +223,7 @@ def timeline_rows(prediction: Prediction) -> list[list[str]]:
     ]
 
 
-def demo_examples(classes: list[str]) -> dict[str, str]:
+def demo_examples(classes: Sequence[str]) -> dict[str, str]:
     """A picture of the demo for each class, if they are the classes that the model knows."""
     folders = sorted(p.name for p in DEMO.iterdir() if p.is_dir()) if DEMO.is_dir() else []
     if not set(classes) <= set(folders):
@@ -203,14 +236,14 @@ def about(facts: dict[str, Any]) -> str:
     size = f"{facts['image']['width']}x{facts['image']['height']}"
     lines = [f"**The model.** {_plain(facts['backbone'])}, pictures of {size} pixels."]
     if metrics := facts.get("metrics"):
-        main = trust.answer(metrics)
+        main = caveats.answer(metrics)
         low, high = main["accuracy_interval_95"]
         lines.append(
             f"**How good it is.** {main['accuracy']:.0%} right (95 % interval {low:.0%} to "
             f"{high:.0%}) on {main['n']} {main['unit']} that it had not seen; always answering "
             f"{_plain(main['majority_class'])} would have {main['majority_baseline']:.0%}."
         )
-        lines += [_plain(line) for line in trust.to_doubt(metrics, facts["config"])]
+        lines += [_plain(line) for line in caveats.to_doubt(metrics, facts["config"])]
     lines.append("Files are read on this machine, sent nowhere, and deleted soon after.")
     return "---\n" + "\n\n".join(lines)
 

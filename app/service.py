@@ -12,13 +12,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from app.limits import Limits
+from app.config import Limits
 from data.images.read import MAX_PIXELS
 from inference.output import Table, clock
-from inference.pipeline import FORMATS, Clip, OnClip, is_picture, predict
-from inference.plot import Strips, figure
-from inference.prediction import Prediction
-from inference.predictor import Model
+from inference.pipeline import FORMATS, Clip, OnClip, is_picture
+from inference.plot import ClipStrips, timeline_figure
+from inference.prediction import LeftOut, Prediction
+from inference.predictor import Predictor
+from train.models.network import TorchNetwork
 
 
 class Service:
@@ -27,9 +28,14 @@ class Service:
     Every method raises ValueError whose message may be shown: it names files without folders.
     """
 
-    def __init__(self, model: Model, limits: Limits) -> None:
+    def __init__(self, model: Predictor, limits: Limits) -> None:
         self.model, self.limits = model, limits
         self._drawing = threading.Lock()  # matplotlib is not made for threads
+
+    @property
+    def explains(self) -> bool:
+        """Whether Grad-CAM is possible: it needs the network's weights, which ONNX hides."""
+        return isinstance(self.model.network, TorchNetwork)
 
     def answer(self, path: str) -> Prediction:
         """The answer for a picture or a recording."""
@@ -37,17 +43,18 @@ class Service:
 
     def show(self, path: str) -> tuple[Prediction, Image.Image]:
         """The answer, and the picture or the recording's spectrogram with its timeline."""
-        strips = Strips()
+        strips = ClipStrips()
         prediction = self._answer(path, strips.add)
         if not prediction.timeline:
             with _in_words(path):
                 return prediction, Image.fromarray(self.model.read(path))
         with self._drawing:
-            return prediction, _image_of(figure(prediction, strips))
+            return prediction, _image_of(timeline_figure(prediction, strips))
 
     def explain(self, path: str) -> Image.Image:
         """Where the network looked for the class of the answer: Grad-CAM over its clearest clip."""
-        if self.model.network is None:
+        network = self.model.network
+        if not isinstance(network, TorchNetwork):
             raise ValueError("Grad-CAM needs the model with its weights: start with model.pth")
         clearest: dict[int, tuple[float, Clip]] = {}
 
@@ -60,7 +67,7 @@ class Service:
         index = self.model.classes.index(label)
         probability, clip = clearest[index]
         with self._drawing:
-            return self._heat(clip, index, f"{label} {probability:.2f}")
+            return self._heat(network, clip, index, f"{label} {probability:.2f}")
 
     def table(self, paths: list[str], file: Path) -> list[list[str]]:
         """Rows (file, class, probability, agreement or "", remark) of many files.
@@ -88,7 +95,7 @@ class Service:
         self, path: str, on_clip: OnClip | None = None, deadline: float | None = None
     ) -> Prediction:
         """The answer for a file within the limits, its path without folders; or ValueError."""
-        limits, left_out = self.limits, list[str]()
+        limits = self.limits
         deadline = deadline or time.monotonic() + limits.max_seconds
 
         def watch(clip: Clip, row: np.ndarray) -> None:
@@ -101,9 +108,10 @@ class Service:
 
         with _in_words(path):
             self._check(path)
-            for prediction in predict(self.model, [path], left_out=left_out, on_clip=watch):
-                return replace(prediction, path=Path(path).name)
-            raise ValueError(left_out[0])
+            result = next(self.model.predict([path], on_clip=watch))
+            if isinstance(result, LeftOut):
+                raise ValueError(result.reason)
+            return replace(result, path=Path(path).name)
 
     def _check(self, path: str) -> None:
         """Raise ValueError when the file's size, or what its header tells, is over a limit."""
@@ -131,19 +139,18 @@ class Service:
                 "takes any length"
             )
 
-    def _heat(self, clip: Clip, index: int, title: str) -> Image.Image:
+    def _heat(self, network: TorchNetwork, clip: Clip, index: int, title: str) -> Image.Image:
         import torch
 
-        from inference.explain.picture import Scale, draw
+        from inference.explain.gradcam_figure import PictureAxes, draw
         from train.models.gradcam import grad_cam
 
-        network = self.model.network
         images = torch.from_numpy(clip.pixels.copy()).permute(2, 0, 1)[None]
-        heat = grad_cam(network, images.to(next(network.parameters()).device), index)[0]
+        heat = grad_cam(network.classifier, images.to(network.device), index)[0]
         if clip.span:
             title += f", {clock(clip.span[0])} to {clock(clip.span[1])}"
         seconds = clip.span[1] - clip.span[0] if clip.span else None
-        return _image_of(draw(clip.pixels, Scale(seconds), title, heat=heat.cpu().numpy()))
+        return _image_of(draw(clip.pixels, PictureAxes(seconds), title, heat=heat.cpu().numpy()))
 
 
 @contextmanager

@@ -28,8 +28,9 @@ from data.prepare import Prepared
 from data.root import root_of
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
+from train.evaluate.calibration import probabilities_of
 from train.evaluate.final_test import final_weights
-from train.evaluate.metrics import expected_calibration_error, fit_temperature, probabilities_of
+from train.evaluate.metrics import expected_calibration_error, fit_temperature
 from train.loop.cross_validation import Trainer, cross_validate
 from train.loop.head import embeddings_of
 from train.loop.inference import logits_of

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -25,11 +26,10 @@ import numpy as np
 import soundfile
 
 from common.cli import run
-from inference.pipeline import predict
-from inference.plot import Strips, figure
-from inference.prediction import Moment
-from predict import Model, load
-from render.audio import decode as audio
+from inference.plot import ClipStrips, timeline_figure
+from inference.prediction import ClipPrediction, Prediction
+from predict import Predictor, load
+from render.audio import decode
 from subsampled_data.build import fetch, read_tracks
 
 SR = 22_050
@@ -77,7 +77,7 @@ def fill(music: Path, packages: Path) -> None:
 def soundtrack(file: Path) -> bool:
     """Whether it is a recording of two minutes or more."""
     try:
-        return audio.probe(file).seconds >= LEAST_SECONDS
+        return decode.probe(file).seconds >= LEAST_SECONDS
     except ValueError:
         return False
 
@@ -91,7 +91,7 @@ def tested(split: Path, music: Path, seconds: float) -> list[list[tuple[Path, np
         sounds.append([])
         for file in sorted(folder.iterdir()):
             if f"{folder.name}/{file.stem}" in test:
-                y = np.concatenate(list(audio.decode_stream(file, SR)))
+                y = np.concatenate(list(decode.decode_stream(file, SR)))
                 n = min(len(y), round(seconds * SR))
                 sounds[-1].append((file, y[(len(y) - n) // 2 :][:n]))
     if len(sounds) != 2 or not all(sounds):
@@ -99,7 +99,9 @@ def tested(split: Path, music: Path, seconds: float) -> list[list[tuple[Path, np
     return sounds
 
 
-def join_all(model: Model, sounds: list[list[tuple[Path, np.ndarray]]], plots: Path | None) -> None:
+def join_all(
+    model: Predictor, sounds: list[list[tuple[Path, np.ndarray]]], plots: Path | None
+) -> None:
     """Print a line per pair, and how many change class within a clip of the joint."""
     clip_seconds, n_held, n = model.facts["render"]["clip_seconds"], 0, 0
     for n, pair in enumerate(product(*sounds), start=1):
@@ -107,39 +109,44 @@ def join_all(model: Model, sounds: list[list[tuple[Path, np.ndarray]]], plots: P
         with tempfile.TemporaryDirectory() as made:
             file = Path(made) / f"{a.stem} then {b.stem}.wav"
             soundfile.write(file, np.concatenate([before, after]), SR)
-            moments = classify(model, file, plots)
+            clips = classify(model, file, plots)
         joint, first, second = len(before) / SR, a.parent.name, b.parent.name
-        change = change_of_class(moments, first, second, joint)
-        n_wrong = sum(m.label != first for m in moments if m.end_s <= joint)
-        n_wrong += sum(m.label != second for m in moments if m.start_s >= joint)
-        held = n_wrong < len(moments) / 4 and abs(change - joint) <= clip_seconds
+        change = change_of_class(clips, first, second, joint)
+        n_wrong = sum(clip.label != first for clip in clips if clip.end_s <= joint)
+        n_wrong += sum(clip.label != second for clip in clips if clip.start_s >= joint)
+        held = n_wrong < len(clips) / 4 and abs(change - joint) <= clip_seconds
         n_held += held
-        print(f"{'yes' if held else 'no ':3s}  joint at {joint:.1f} s, changes at {change:5.1f} s, "
-              f"{n_wrong:2d} of {len(moments)} clips wrong  {first}: {a.stem}  "
-              f"{second}: {b.stem}")  # fmt: skip
+        print(
+            f"{'yes' if held else 'no ':3s}  joint at {joint:.1f} s, changes at {change:5.1f} s, "
+            f"{n_wrong:2d} of {len(clips)} clips wrong  {first}: {a.stem}  {second}: {b.stem}"
+        )
     print(f"{n_held} of {n} change class within a clip, {clip_seconds:.0f} s, of the joint")
 
 
-def classify(model: Model, file: Path, plots: Path | None) -> list[Moment]:
+def classify(model: Predictor, file: Path, plots: Path | None) -> Sequence[ClipPrediction]:
     """The timeline of a recording, drawn into `plots` if that is given."""
-    strips = Strips()
-    (answer,) = predict(model, [str(file)], left_out=[], on_clip=strips.add)
+    strips = ClipStrips()
+    (answer,) = model.predict([str(file)], on_clip=strips.add)
+    assert isinstance(answer, Prediction)
     if plots:
         plots.mkdir(parents=True, exist_ok=True)
-        figure(answer, strips).savefig(plots / f"{file.stem}.png", dpi=130)
+        timeline_figure(answer, strips).savefig(plots / f"{file.stem}.png", dpi=130)
     return answer.timeline
 
 
-def change_of_class(moments: list[Moment], first: str, second: str, joint: float) -> float:
+def change_of_class(
+    clips: Sequence[ClipPrediction], first: str, second: str, joint: float
+) -> float:
     """The second at which `first` best turns into `second`; of equals the furthest from the joint.
 
     It lies halfway between the middles of two clips. With it, the fewest clips before are not
     `first` and behind it not `second`.
     """
-    middles = [0.0, *((m.start_s + m.end_s) / 2 for m in moments), moments[-1].end_s]
+    middles = [0.0, *((clip.start_s + clip.end_s) / 2 for clip in clips), clips[-1].end_s]
     wrong = [
-        sum(m.label != first for m in moments[:k]) + sum(m.label != second for m in moments[k:])
-        for k in range(len(moments) + 1)
+        sum(clip.label != first for clip in clips[:k])
+        + sum(clip.label != second for clip in clips[k:])
+        for k in range(len(clips) + 1)
     ]
     places = [(middles[k] + middles[k + 1]) / 2 for k, n in enumerate(wrong) if n == min(wrong)]
     return max(places, key=lambda place: abs(place - joint))

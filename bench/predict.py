@@ -24,8 +24,7 @@ HERE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HERE))
 
 from common.cli import run  # noqa: E402
-from inference.pipeline import predict  # noqa: E402  the project is found by then
-from predict import Model, load  # noqa: E402
+from predict import Predictor, load  # noqa: E402  the project is found by then
 
 
 def main() -> int:
@@ -87,23 +86,23 @@ def whole_processes(kinds: dict[str, list[object]], n_runs: int) -> dict[str, li
     return times
 
 
-def rates(model: Model, name: str, files: list[str]) -> str:
+def rates(model: Predictor, name: str, files: list[str]) -> str:
     """Pictures per second of a folder, and of the network on the same pictures in memory.
 
     The two take turns in pieces, so that another program's load falls on both.
     """
-    batch = model.batch_size
+    batch = model.network.batch_size
     size = max(batch, len(files) // 4)
     pieces = [files[i : i + size] for i in range(0, len(files), size)]
     through = bare = 0.0
-    list(predict(model, files[:batch], left_out=[]))
+    list(model.predict(files[:batch]))
     for piece in pieces:
         arrays = np.stack([model.read(file) for file in piece])
         before = time.perf_counter()
         for i in range(0, len(arrays), batch):
             model.probabilities(arrays[i : i + batch])
         between = time.perf_counter()
-        assert len(list(predict(model, piece, left_out=[]))) == len(piece)
+        assert len(list(model.predict(piece))) == len(piece)
         bare, through = bare + between - before, through + time.perf_counter() - between
     n = len(files)
     return (

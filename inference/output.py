@@ -2,11 +2,12 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from inference.prediction import Moment, Prediction
+from common.files import write_text
+from inference.prediction import ClipPrediction, Prediction
 
 
 def clock(seconds: float) -> str:
@@ -27,28 +28,32 @@ def lines_of(prediction: Prediction, top: int, timeline: bool) -> Iterator[str]:
             agreeing = round(prediction.agreement * len(clips))
             cells.append(f"{agreeing} of {len(clips)} clips agree")
         yield "\t".join(cells)
-    for moment in prediction.timeline if timeline else ():
-        span = f"{clock(moment.start_s)}-{clock(moment.end_s)}"
-        what = f"unsure, {moment.unsure}" if moment.unsure else moment.label
-        yield "\t".join((prediction.path, span, what, f"{moment.probability:.4f}"))
+    for clip in prediction.timeline if timeline else ():
+        span = f"{clock(clip.start_s)}-{clock(clip.end_s)}"
+        what = f"unsure, {clip.unsure}" if clip.unsure else clip.label
+        yield "\t".join((prediction.path, span, what, f"{clip.probability:.4f}"))
 
 
 def as_dict(prediction: Prediction, timeline: bool) -> dict[str, Any]:
     """The prediction as plain data for JSON; `unsure` says why, or is null."""
     p = prediction
-    plain: dict[str, Any] = {
-        "path": p.path, "class": p.label, "probability": p.probability, "unsure": p.unsure,
-        "probabilities": p.probabilities,
-    }  # fmt: skip
+    plain: dict[str, Any] = {"path": p.path} | _answer(p)
     if p.timeline:
         plain |= {"seconds": p.timeline[-1].end_s, "agreement": p.agreement}
     if timeline:
         plain["timeline"] = [
-            {"start_s": m.start_s, "end_s": m.end_s, "class": m.label,
-             "probability": m.probability, "unsure": m.unsure, "probabilities": m.probabilities}
-            for m in p.timeline
-        ]  # fmt: skip
+            {"start_s": clip.start_s, "end_s": clip.end_s} | _answer(clip) for clip in p.timeline
+        ]
     return plain
+
+
+def _answer(p: Prediction | ClipPrediction) -> dict[str, Any]:
+    return {
+        "class": p.label,
+        "probability": p.probability,
+        "unsure": p.unsure,
+        "probabilities": p.probabilities,
+    }
 
 
 class Table:
@@ -57,7 +62,7 @@ class Table:
     A row per file, or with `timeline` a row per clip.
     """
 
-    def __init__(self, out: TextIO, classes: list[str], timeline: bool) -> None:
+    def __init__(self, out: TextIO, classes: Sequence[str], timeline: bool) -> None:
         self._out, self._classes, self._timeline = out, classes, timeline
         self._writer = csv.writer(out, lineterminator="\n")
         self._writer.writerow(
@@ -67,18 +72,21 @@ class Table:
     def add(self, p: Prediction) -> None:
         """Write the row, or rows, of one file."""
         if self._timeline and p.timeline:
-            for m in p.timeline:
-                self._row(p.path, f"{m.start_s:.3f}", f"{m.end_s:.3f}", m, "")
+            for clip in p.timeline:
+                self._row(p.path, (clip.start_s, clip.end_s), clip, "")
         elif p.timeline:
-            self._row(p.path, "0.000", f"{p.timeline[-1].end_s:.3f}", p, f"{p.agreement:.4f}")
+            self._row(p.path, (0.0, p.timeline[-1].end_s), p, f"{p.agreement:.4f}")
         else:
-            self._row(p.path, "", "", p, "")
+            self._row(p.path, (), p, "")
         self._out.flush()
 
-    def _row(self, path: str, start: str, end: str, p: Prediction | Moment, agreement: str) -> None:
+    def _row(
+        self, path: str, span: Sequence[float], p: Prediction | ClipPrediction, agreement: str
+    ) -> None:
+        place = [f"{second:.3f}" for second in span] or ["", ""]
+        answer = [p.label, f"{p.probability:.6f}", agreement, p.unsure or ""]
         cells = [f"{p.probabilities[name]:.6f}" for name in self._classes]
-        facts = [p.label, f"{p.probability:.6f}", agreement, p.unsure or ""]
-        self._writer.writerow([path, start, end, *facts, *cells])
+        self._writer.writerow([path, *place, *answer, *cells])
 
 
 def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Path]:
@@ -90,12 +98,9 @@ def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Pat
     for p in predictions:
         name = "unsure" if p.unsure else re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", p.label).lstrip(".")
         lists.setdefault(name or "_", []).append(str(Path(p.path).resolve()))
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, paths in sorted(lists.items()):
         file = folder / f"{name}.m3u8"
-        temporary = file.with_name(f".{file.name}.part")
-        temporary.write_text("\n".join(["#EXTM3U", *paths]) + "\n", encoding="utf-8")
-        temporary.replace(file)
+        write_text(file, "\n".join(["#EXTM3U", *paths]) + "\n")
         written.append(file)
     return written

@@ -11,10 +11,9 @@ import numpy as np
 from PIL import Image
 
 from data.images.read import EXTENSIONS, read_picture
-from inference import prediction as answer
-from inference.prediction import Prediction
-from inference.predictor import Model
-from inference.table import TableModel
+from data.tabular.csv_file import read_rows
+from inference.model import Model
+from inference.prediction import LeftOut, Prediction, of_picture, of_recording
 
 # What counts as a picture by its first bytes: no format whose reader starts another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -43,8 +42,8 @@ class _End:
 
 
 @dataclass(frozen=True)
-class _Answered:
-    """What is kept of a clip until its file ends."""
+class _AnsweredClip:
+    """What is kept of a clip until its file ends. row: its probabilities float (C,)."""
 
     span: tuple[float, float] | None
     unsure: str | None
@@ -62,32 +61,35 @@ def is_picture(path: str | Path) -> bool:
         return False
 
 
-def predict(
+def predict_tables(model: Model, files: list[str]) -> Iterator[Prediction | LeftOut]:
+    """The answer for each row of each table, in order, or why a table cannot be read."""
+    for file in files:
+        try:
+            names, values = read_rows(Path(file), model.facts["image"]["columns"])
+        except ValueError as error:
+            yield LeftOut(file, str(error))
+            continue
+        rows = model.probabilities(values) if len(values) else ()
+        for name, row in zip(names, rows, strict=True):
+            yield of_picture(name, model.classes, row, None)
+
+
+def predict_files(
     model: Model,
     files: list[str],
     *,
-    left_out: list[str],
-    batch_size: int | None = None,
-    hop_seconds: float | None = None,
-    on_clip: OnClip | None = None,
-) -> Iterator[Prediction]:
-    """The answer for each readable file, in order; why others are unreadable goes to `left_out`.
-
-    A recording is cut into clips that start every hop_seconds (default half a clip) and cover it
-    whole; no more than two batches of clips are in memory. on_clip sees every clip and its
-    probabilities (C,). For a model of
-    tables, the answer for each row.
-    """
-    if isinstance(model, TableModel):
-        yield from model.answers(files, left_out)
-        return
-    batch_size = batch_size or model.batch_size
+    batch_size: int | None,
+    hop_seconds: float | None,
+    on_clip: OnClip | None,
+) -> Iterator[Prediction | LeftOut]:
+    """As `inference.predictor.Predictor.predict`, for pictures and recordings."""
+    batch_size = batch_size or model.network.batch_size
     with (
         ThreadPoolExecutor() as readers,
         closing(_clips_of_all(model, files, hop_seconds, readers)) as clips,
         ThreadPoolExecutor(1) as ahead,
     ):
-        kept: list[_Answered] = []  # of the file whose clips are coming
+        answered: list[_AnsweredClip] = []  # of the file whose clips are coming
         upcoming = ahead.submit(_take, clips, batch_size)
         while items := upcoming.result():
             upcoming = ahead.submit(_take, clips, batch_size)
@@ -95,15 +97,15 @@ def predict(
             rows = iter(model.probabilities(np.stack(pictures)) if pictures else ())
             for item in items:
                 if isinstance(item, Clip):
-                    kept.append(_Answered(item.span, item.unsure, next(rows)))
+                    answered.append(_AnsweredClip(item.span, item.unsure, next(rows)))
                     if on_clip:
-                        on_clip(item, kept[-1].row)
+                        on_clip(item, answered[-1].row)
                     continue
                 if item.reason is None:
-                    yield _answer(model, item.path, kept)
+                    yield _prediction(model, item.path, answered)
                 else:
-                    left_out.append(item.reason)
-                kept = []
+                    yield LeftOut(item.path, item.reason)
+                answered = []
 
 
 def _take(items: Iterator[Clip | _End], n_clips: int) -> list[Clip | _End]:
@@ -178,9 +180,9 @@ def _pictures_of(
     return pictures_of(path, settings, hop or settings.clip_seconds / 2)
 
 
-def _answer(model: Model, path: str, kept: list[_Answered]) -> Prediction:
-    if kept[0].span is None:
-        return answer.of_picture(path, model.classes, kept[0].row, kept[0].unsure)
-    spans = [clip.span for clip in kept if clip.span]
-    rows = np.stack([clip.row for clip in kept])
-    return answer.of_recording(path, model.classes, spans, rows, [clip.unsure for clip in kept])
+def _prediction(model: Model, path: str, clips: list[_AnsweredClip]) -> Prediction:
+    if clips[0].span is None:
+        return of_picture(path, model.classes, clips[0].row, clips[0].unsure)
+    spans = [clip.span for clip in clips if clip.span]
+    rows = np.stack([clip.row for clip in clips])
+    return of_recording(path, model.classes, spans, rows, [clip.unsure for clip in clips])

@@ -1,5 +1,6 @@
 """The spectrogram of a whole recording with its classes over time beneath it."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,12 +11,12 @@ from PIL import Image
 
 from inference.output import clock
 from inference.pipeline import Clip
-from inference.prediction import Moment, Prediction
+from inference.prediction import ClipPrediction, Prediction
 
 STRIP = (96, 128)  # width, height in pixels at which a clip is kept for the figure
 
 
-class Strips:
+class ClipStrips:
     """The clips of a recording, kept small enough for hours; `add` suits predict's on_clip."""
 
     def __init__(self) -> None:
@@ -42,7 +43,7 @@ class Strips:
         return whole
 
 
-def figure(prediction: Prediction, strips: Strips) -> Figure:
+def timeline_figure(prediction: Prediction, strips: ClipStrips) -> Figure:
     """The joined spectrogram over the probabilities of the classes, over time; one time axis."""
     timeline = prediction.timeline
     if not timeline:
@@ -51,29 +52,29 @@ def figure(prediction: Prediction, strips: Strips) -> Figure:
     above, below = drawn.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     end = timeline[-1].end_s
     above.imshow(strips.joined(), aspect="auto", extent=(0, end, 0, 1), interpolation="antialiased")
-    above.set(yticks=[], ylabel="frequency")
+    above.set(yticks=[], ylabel="Frequency")
     said = f"unsure, {prediction.unsure}; nearest: " if prediction.unsure else ""
     said += f"{prediction.label} {prediction.probability:.2f}"
     above.set_title(f"{Path(prediction.path).name}: {said}".replace("$", r"\$"), fontsize=10)
-    edges = edges_of(timeline)
+    edges = clip_edges(timeline)
     classes = sorted(prediction.probabilities)
-    shares = np.array([[m.probabilities[name] for m in timeline] for name in classes])
+    shares = np.array([[clip.probabilities[name] for clip in timeline] for name in classes])
     shares = np.concatenate([shares, shares[:, -1:]], axis=1)
     names = [name.replace("$", r"\$") for name in classes]
     below.stackplot(edges, shares, labels=names, step="post", colors=_colours(len(classes)))
-    for moment, since, until in zip(timeline, edges, edges[1:], strict=False):
-        if moment.unsure:
+    for clip, since, until in zip(timeline, edges, edges[1:], strict=False):
+        if clip.unsure:
             below.axvspan(since, until, facecolor="white", alpha=0.6, hatch="///")
-    below.set(xlim=(0, end), ylim=(0, 1), ylabel="probability", xlabel="time")
+    below.set(xlim=(0, end), ylim=(0, 1), ylabel="Probability", xlabel="Time (min:s)")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))  # of seconds
     below.xaxis.set_major_formatter(lambda seconds, _: clock(max(seconds, 0)))
     drawn.legend(loc="outside lower center", ncols=4, frameon=False)
     return drawn
 
 
-def edges_of(timeline: list[Moment]) -> list[float]:
+def clip_edges(timeline: Sequence[ClipPrediction]) -> list[float]:
     """The n + 1 seconds between which n overlapping clips are drawn: each around its own middle."""
-    middles = [(moment.start_s + moment.end_s) / 2 for moment in timeline]
+    middles = [(clip.start_s + clip.end_s) / 2 for clip in timeline]
     between = [(a + b) / 2 for a, b in pairwise(middles)]
     return [timeline[0].start_s, *between, timeline[-1].end_s]
 

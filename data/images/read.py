@@ -70,7 +70,7 @@ def whole_picture(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
     Same filter as `data.images.transforms.whole`, which torch computes; off by one step at most.
     """
     image = Image.fromarray(pixels)
-    return np.asarray(image.resize((spec["width"], spec["height"]), Image.Resampling.BILINEAR))
+    return np.array(image.resize((spec["width"], spec["height"]), Image.Resampling.BILINEAR))
 
 
 def canvas_for(sizes: list[tuple[int, int]], width: int, height: int) -> tuple[int, int]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.limits import Limits
+from app.config import Limits
 from app.service import Service
-from inference.predictor import Model
+from inference.predictor import Predictor
 from render import RenderSettings
 from tests.helpers import ROOT
 from tests.sounds import write_sound
@@ -17,12 +17,21 @@ from tests.sounds import write_sound
 PICTURE = str(min((ROOT / "subsampled_data").rglob("*.png")))
 
 
+class Undecided:
+    """A network to which both classes are as likely."""
+
+    batch_size = 4
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        return np.zeros((len(inputs), 2))
+
+
 def service(limits: Limits) -> Service:
     """A service whose network finds every picture as likely of one class as of the other."""
     render = RenderSettings.from_json((ROOT / "subsampled_data/render.json").read_text())
     image = {"canvas": (64, 32), "width": 64, "height": 32}
     facts = {"classes": ["a", "b"], "image": image, "temperature": 1.0, "render": render.to_dict()}
-    return Service(Model(facts, lambda pixels: pixels, lambda x: np.zeros((len(x), 2))), limits)
+    return Service(Predictor(Undecided(), facts), limits)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,7 @@ def test_wrong_use_is_one_line(options: list[str], code: int, said: str) -> None
 
 
 def test_what_lay_long_enough_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import app.__main__ as main
+    import app.server as server
 
     example, old = tmp_path / "example.png", tmp_path / "sent" / "old.wav"
     old.parent.mkdir()
@@ -88,12 +97,12 @@ def test_what_lay_long_enough_is_deleted(tmp_path: Path, monkeypatch: pytest.Mon
         if next(rounds, "end") == "end":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(main.time, "sleep", sleep)
+    monkeypatch.setattr(server.time, "sleep", sleep)
     with pytest.raises(KeyboardInterrupt):
-        main.sweep(tmp_path, 3600, {example})
+        server.sweep(tmp_path, 3600, {example})
     assert old.exists()
     rounds = iter([None, None])
     with pytest.raises(KeyboardInterrupt):
-        main.sweep(tmp_path, -1, {example})
+        server.sweep(tmp_path, -1, {example})
     assert example.exists()
     assert not old.parent.exists()

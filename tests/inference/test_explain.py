@@ -15,8 +15,7 @@ from PIL import Image
 from sklearn.metrics import silhouette_score
 from torch.nn.functional import cross_entropy
 
-from inference.explain.__main__ import scale_of
-from inference.explain.picture import Scale, draw
+from inference.explain.gradcam_figure import PictureAxes, axes_of, draw
 from render.settings import RenderSettings
 from render.spectrogram.image import picture
 from tests.helpers import ROOT, Run
@@ -159,14 +158,14 @@ def test_the_map_of_a_folder_keeps_classes_apart(
 
 def test_the_axes_are_those_of_the_rendering() -> None:
     settings = RenderSettings(clip_seconds=5.0, fmin=0.0, fmax=8000.0, size="64x64")
-    scale = scale_of(settings.to_dict())
+    axes = axes_of(settings.to_dict())
     edges = librosa.mel_frequencies(n_mels=130, fmin=0, fmax=8000)[1:-1]
-    for place, label in scale.ticks:
+    for place, label in axes.ticks:
         # the centre of the band at this place of 128 is within a band of the frequency
         assert abs(np.argmin(abs(edges - float(label))) + 0.5 - place * 128) <= 1
-    assert [label for _, label in scale.ticks][-1] == "4000"
-    assert scale.seconds == pytest.approx(5.0, abs=0.05) and scale.vertical == "Hz"
-    assert scale_of(None).seconds is None
+    assert [label for _, label in axes.ticks][-1] == "4000"
+    assert axes.seconds == pytest.approx(5.0, abs=0.05) and axes.vertical == "Hz"
+    assert axes_of(None).seconds is None
 
 
 def test_a_map_needs_some_pictures_and_umap_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,10 +180,10 @@ def test_attention_is_drawn_over_time() -> None:
     """The bars are the weights times their number, in the seconds of the picture."""
     weights = np.array([0.1, 0.1, 0.6, 0.2])
     pixels = np.zeros((8, 16, 3), dtype=np.uint8)
-    axes = draw(pixels, Scale(2.0), "x", attention=weights).axes
+    axes = draw(pixels, PictureAxes(2.0), "x", attention=weights).axes
     bars = axes[-1].collections[0].get_paths()[0].vertices
     assert bars[:, 1].max() == pytest.approx(2.4)
-    assert axes[-1].get_xlim() == (0, 2) and axes[-1].get_xlabel() == "seconds"
+    assert axes[-1].get_xlim() == (0, 2) and axes[-1].get_xlabel() == "Time (s)"
 
 
 def test_shap_names_the_column_that_the_class_hangs_on_and_adds_up() -> None:

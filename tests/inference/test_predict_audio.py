@@ -14,10 +14,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from inference.plot import edges_of
-from inference.prediction import Moment
+from inference.plot import clip_edges
 from inference.tags import tag
-from predict import Model, load
+from predict import ClipPrediction, Predictor, load
 from tests.helpers import ROOT, run_script
 from tests.sounds import SR, notes, write_sound
 
@@ -25,7 +24,7 @@ MODELS = ["model.pth", "model.onnx"]
 
 
 @pytest.fixture(scope="module")
-def model(heard: Path) -> Model:
+def model(heard: Path) -> Predictor:
     return load(heard / "model.onnx")
 
 
@@ -56,7 +55,9 @@ def test_onnx_and_torch_agree_within_a_thousandth(heard: Path, high: Path) -> No
     assert [m.start_s for m in a.timeline] == [m.start_s for m in b.timeline]
 
 
-def test_clips_cover_the_recording_and_their_mean_is_the_answer(model: Model, high: Path) -> None:
+def test_clips_cover_the_recording_and_their_mean_is_the_answer(
+    model: Predictor, high: Path
+) -> None:
     answer = model(high)
     assert answer.timeline[0].start_s == 0
     assert answer.timeline[-1].end_s == pytest.approx(4.25, abs=0.01)  # 17 notes of a quarter
@@ -66,7 +67,7 @@ def test_clips_cover_the_recording_and_their_mean_is_the_answer(model: Model, hi
     assert answer.probabilities["high"] == pytest.approx(mean)
 
 
-def test_a_clips_picture_is_the_one_that_render_writes(heard: Path, model: Model) -> None:
+def test_a_clips_picture_is_the_one_that_render_writes(heard: Path, model: Predictor) -> None:
     """Predicting a recording and predicting the pictures rendered from it give the same clips."""
     source = heard.parent.parent / "audio/low/low3.wav"
     pictures = sorted((heard.parent.parent / "spectrograms/low").glob("low3__*.png"))
@@ -76,7 +77,7 @@ def test_a_clips_picture_is_the_one_that_render_writes(heard: Path, model: Model
         assert clip.probabilities == pytest.approx(model(picture).probabilities, abs=1e-5)
 
 
-def test_the_timeline_changes_class_at_the_joint(model: Model, tmp_path: Path) -> None:
+def test_the_timeline_changes_class_at_the_joint(model: Predictor, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     joined = np.concatenate([notes("high", 12, rng), notes("low", 12, rng)])
     soundfile.write(tmp_path / "both.wav", joined, SR)
@@ -108,9 +109,11 @@ def test_timeline_plot_table_and_json(heard: Path, high: Path, tmp_path: Path) -
 
 def test_a_clip_is_drawn_around_its_middle() -> None:
     """Of clips that overlap by half, each tells most of its own middle half."""
-    moments = [Moment(start, start + 10, "a", 1, {"a": 1}, None) for start in (0, 5, 10, 12)]
-    assert edges_of(moments) == [0, 7.5, 12.5, 16, 22]
-    assert edges_of(moments[:1]) == [0, 10]
+    moments = [
+        ClipPrediction(start, start + 10, "a", 1, {"a": 1}, None) for start in (0, 5, 10, 12)
+    ]
+    assert clip_edges(moments) == [0, 7.5, 12.5, 16, 22]
+    assert clip_edges(moments[:1]) == [0, 10]
 
 
 def test_standard_input_is_a_song_or_a_picture(heard: Path, high: Path) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.pipeline import predict
-from predict import load
+from predict import LeftOut, load
 from tests.damage import damaged
 from tests.helpers import run_script
 from tests.sounds import write_sound
@@ -29,15 +28,14 @@ def test_each_of_200_damaged_files_is_answered_or_named(
     files = [str(file) for file in damaged(sources, tmp_path, 200)]
     before = sorted(tmp_path.iterdir())
     for file in files:
-        left_out: list[str] = []
         started = time.monotonic()
-        answers = list(predict(model, [file], left_out=left_out))
+        (result,) = model.predict([file])
         assert time.monotonic() - started < 10, file
-        assert len(answers) + len(left_out) == 1, file
-        if left_out:
-            assert file in left_out[0]
-        elif not answers[0].unsure:
-            assert 0 < answers[0].probability <= 1
+        if isinstance(result, LeftOut):
+            assert result.path == file
+            assert file in result.reason
+        elif not result.unsure:
+            assert 0 < result.probability <= 1
     assert sorted(tmp_path.iterdir()) == before
     assert model(sources[0]).label == "low"
 

@@ -11,7 +11,7 @@ import torch
 
 from predict import load
 from tests.helpers import ROOT, Run
-from train.export import formats as exports
+from train.export import formats
 from train.export.__main__ import main
 from train.export.state_dict import import_state_dict
 
@@ -65,7 +65,7 @@ def test_torchscript_and_timm_need_nothing_of_ours(
     """Read by a Python that cannot import this project, they give the same logits."""
     model = load(trained.folder / "model.pth")
     pixels = model.read(stripes / "high/high0__0.png")
-    expected = model._logits_of(pixels[None])
+    expected = model.network.logits(pixels[None])
     np.save(exported[0] / "x.npy", pixels.transpose(2, 0, 1)[None])
     code = """
 import json, sys, warnings, numpy as np, torch, timm
@@ -98,7 +98,7 @@ def test_a_form_that_cannot_be_does_not_lose_the_others(
     def refuse(*_: object) -> None:
         raise ValueError("--timm-hub: timm has no such network")
 
-    monkeypatch.setitem(exports.FORMATS, "timm_hub", ("timm", refuse))
+    monkeypatch.setitem(formats.FORMATS, "timm_hub", ("timm", refuse))
     model, out = str(trained.folder / "model.pth"), ["--out", str(tmp_path), "--n-pictures", "2"]
     for forms, code in ((["--timm-hub", "--safetensors"], 3), (["--timm-hub"], 1)):
         monkeypatch.setattr(sys, "argv", ["export", model, *forms, *out])
@@ -139,7 +139,7 @@ def test_a_bare_state_dict_becomes_a_model(tmp_path: Path, stripes: Path) -> Non
     x = ((torch.from_numpy(pixels) / 255 - mean) / std).permute(2, 0, 1)[None]
     with torch.inference_mode():
         expected = usual(x).numpy()
-    assert np.allclose(model._logits_of(pixels[None]), expected, atol=1e-3)
+    assert np.allclose(model.network.logits(pixels[None]), expected, atol=1e-3)
     with pytest.raises(ValueError, match="tells 3 classes apart; --classes names 2"):
         import_state_dict(tmp_path / "W.pth", ("a", "b"), (96, 64), tmp_path / "other.pth")
 

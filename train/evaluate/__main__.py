@@ -100,7 +100,7 @@ def test(
 
     from data.images.loader import Pictures
     from data.images.picture_array import PictureArray
-    from train.evaluate.metrics import probabilities_of
+    from train.evaluate.calibration import probabilities_of
     from train.report.gallery import answers_of, look_at
 
     spec: ImageSpec = facts["image"]

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from common.files import write_csv, write_text
-from train.evaluate.metrics import by_recording, fit_temperature, probabilities_of, score
+from train.evaluate.calibration import probabilities_of
+from train.evaluate.metrics import by_recording, fit_temperature, score
 from train.loop.cross_validation import Trainer, positions_in
 from train.loop.fit import Progress
 from train.models.ensemble import ensemble_of

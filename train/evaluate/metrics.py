@@ -4,15 +4,10 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 from scipy.stats import norm
 from scipy.stats import t as student_t
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
-
-
-def probabilities_of(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities (n, C) of logits (n, C) divided by the temperature."""
-    return softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

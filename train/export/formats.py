@@ -1,10 +1,14 @@
-"""Other forms of a model file: for other programs, smaller, or free of Python."""
+"""Other forms of a model file: for other programs, smaller, or free of Python.
+
+Each function writes its form and returns the network that was read back from what was written.
+"""
 
 import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +16,35 @@ import numpy as np
 import torch
 
 from common.files import write_whole
-from train.export.onnx import write_onnx
-from train.models import model_file
+from train.export.onnx import picture_program
+from train.models import model_file, onnx_file
 from train.models.classifier import Classifier
 from train.models.ensemble import Ensemble
-
-LogitsOf = Callable[[np.ndarray], np.ndarray]  # uint8 (B, 3, H, W) -> float32 (B, C)
-
-
-def plain(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts without the weights: what JSON can hold."""
-    return {key: value for key, value in facts.items() if key != "weights"}
+from train.models.network import Network, OnnxNetwork, TorchNetwork
 
 
-def to_onnx(model: Classifier, facts: dict[str, Any], file: Path, _: np.ndarray) -> LogitsOf:
+@dataclass(frozen=True)
+class Original:
+    """What is exported: the network and the facts of its model file."""
+
+    module: Any
+    facts: dict[str, Any]
+
+    @property
+    def json(self) -> str:
+        """The facts without the weights."""
+        plain = {key: value for key, value in self.facts.items() if key != "weights"}
+        return json.dumps(plain)
+
+
+def to_onnx(original: Original, file: Path, _: np.ndarray) -> Network:
     """Write ONNX with the facts as metadata, in full precision, for predict.py or others."""
-    write_onnx(file, model, facts)
-    return _onnx_session(file)
+    program = picture_program(original.module, original.facts["image"])
+    onnx_file.save(file, program, original.facts)
+    return OnnxNetwork(onnx_file.load(file)[0])
 
 
-def to_int8(model: Classifier, facts: dict[str, Any], file: Path, pictures: np.ndarray) -> LogitsOf:
+def to_int8(original: Original, file: Path, pictures: np.ndarray) -> Network:
     """Write ONNX with 8-bit weights and activations, whose ranges the pictures set."""
     import onnx
     from onnxruntime.quantization import (
@@ -45,7 +58,7 @@ def to_int8(model: Classifier, facts: dict[str, Any], file: Path, pictures: np.n
 
     class Pictures(CalibrationDataReader):
         def __init__(self) -> None:
-            self._left = iter(pictures[:, None])
+            self._left = iter(pictures.transpose(0, 3, 1, 2)[:, None])
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             picture = next(self._left, None)
@@ -55,56 +68,52 @@ def to_int8(model: Classifier, facts: dict[str, Any], file: Path, pictures: np.n
         warnings.simplefilter("ignore")
         logging.getLogger().setLevel(logging.ERROR)  # it recommends its own preparation, done here
         whole, prepared, small = (Path(made) / f"{n}.onnx" for n in ("whole", "prepared", "small"))
-        write_onnx(whole, model, facts)
+        onnx.save(picture_program(original.module, original.facts["image"]), str(whole))
         quant_pre_process(whole, prepared, skip_symbolic_shape=True)
         quantize_static(
-            prepared, small, Pictures(), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            prepared,
+            small,
+            Pictures(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
             # The pixels and the last layers are few numbers that all answers hang on.
             op_types_to_quantize=["Conv"],
-        )  # fmt: skip
+        )
         quantized = onnx.load(small)
-    onnx.helper.set_model_props(quantized, {"facts": json.dumps(plain(facts))})
-    write_whole(file, lambda temporary: onnx.save(quantized, temporary))
-    return _onnx_session(file)
+    onnx_file.save(file, quantized, original.facts)
+    return OnnxNetwork(onnx_file.load(file)[0])
 
 
-def _onnx_session(file: Path) -> LogitsOf:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    return lambda images: session.run(None, {"images": images})[0]
-
-
-def to_torchscript(
-    model: Classifier, facts: dict[str, Any], file: Path, pictures: np.ndarray
-) -> LogitsOf:
+def to_torchscript(original: Original, file: Path, pictures: np.ndarray) -> Network:
     """Write TorchScript, for C++ or a Python without this project; facts.json is inside."""
+    example = torch.from_numpy(pictures[:2]).permute(0, 3, 1, 2).contiguous()
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # torch would rather have torch.export
-        traced = torch.jit.trace(model, torch.from_numpy(pictures[:2]), check_trace=False)
-        extra = {"facts.json": json.dumps(plain(facts))}
+        traced = torch.jit.trace(original.module, example, check_trace=False)
+        extra = {"facts.json": original.json}
         write_whole(file, lambda t: torch.jit.save(traced, str(t), _extra_files=extra))
-        again = torch.jit.load(str(file))
-    return torch_logits(again)
+        return TorchNetwork(torch.jit.load(str(file)))
 
 
-def to_safetensors(model: Classifier, facts: dict[str, Any], file: Path, _: np.ndarray) -> LogitsOf:
+def to_safetensors(original: Original, file: Path, _: np.ndarray) -> Network:
     """Write the weights as safetensors, with the facts as its metadata."""
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {"facts": json.dumps(plain(facts))}
+    state = original.module.state_dict()
+    weights = {name: tensor.contiguous() for name, tensor in state.items()}
+    metadata = {"facts": original.json}
     write_whole(file, lambda temporary: save_file(weights, str(temporary), metadata))
     with safe_open(str(file), "pt") as opened:
-        known = json.loads(opened.metadata()["facts"])
-        known["weights"] = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    return torch_logits(model_file.rebuilt(known))
+        facts = json.loads(opened.metadata()["facts"])
+        facts["weights"] = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    return TorchNetwork(model_file.rebuilt(facts))
 
 
-def to_timm_hub(model: Classifier, facts: dict[str, Any], folder: Path, _: np.ndarray) -> LogitsOf:
+def to_timm_hub(original: Original, folder: Path, _: np.ndarray) -> Network:
     """Write a folder that timm reads: timm.create_model("local-dir:FOLDER", pretrained=True).
 
     timm's network takes normalised float pictures and has a last layer of its own: ours is scaled
@@ -113,6 +122,7 @@ def to_timm_hub(model: Classifier, facts: dict[str, Any], folder: Path, _: np.nd
     import timm
     from timm.models import save_for_hf
 
+    model, facts = original.module, original.facts
     if isinstance(model, Ensemble):
         raise ValueError("--timm-hub: timm has no ensembles; use --torchscript or --onnx")
     if facts["pooling"] != "last":
@@ -120,38 +130,50 @@ def to_timm_hub(model: Classifier, facts: dict[str, Any], folder: Path, _: np.nd
             f"--timm-hub: timm has no network with pooling={facts['pooling']}; "
             "train with --pooling last, or use --safetensors, --torchscript or --onnx"
         )
-    network: Any = timm.create_model(facts["backbone"], num_classes=len(facts["classes"]))
+    network = _timms(model, facts["backbone"], len(facts["classes"]))
+    spec = facts["image"]
+    network.pretrained_cfg = network.pretrained_cfg | {
+        "input_size": [3, spec["height"], spec["width"]],
+        "mean": list(spec["mean"]),
+        "std": list(spec["std"]),
+        "crop_pct": 1.0,
+        "num_classes": len(facts["classes"]),
+        "label_names": facts["classes"],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_for_hf(network, str(folder), safe_serialization=True)
+    again = timm.create_model(f"local-dir:{folder.resolve()}", pretrained=True)
+    mean, std = (255 * torch.tensor(spec[key]).view(3, 1, 1) for key in ("mean", "std"))
+    return TorchNetwork(torch.nn.Sequential(_Normalised(mean, std), again).eval())
+
+
+def _timms(model: Classifier, backbone: str, n_classes: int) -> Any:
+    """timm's own network with the backbone and the last layer of a classifier."""
+    import timm
+
+    network: Any = timm.create_model(backbone, num_classes=n_classes)
     missing, unexpected = network.load_state_dict(model.backbone.state_dict(), strict=False)
     last = network.get_classifier()
     if unexpected or not isinstance(last, torch.nn.Linear) or len(missing) > 2:
-        raise ValueError(f"--timm-hub: {facts['backbone']} has no plain last layer in timm")
+        raise ValueError(f"--timm-hub: {backbone} has no plain last layer in timm")
     with torch.no_grad():
         last.weight.copy_(model.head.weight / model.scale)
         last.bias.copy_(model.head.bias - model.head.weight @ (model.shift / model.scale))
-    spec = facts["image"]
-    size = [3, spec["height"], spec["width"]]
-    network.pretrained_cfg = network.pretrained_cfg | {
-        "input_size": size, "mean": list(spec["mean"]), "std": list(spec["std"]), "crop_pct": 1.0,
-        "num_classes": len(facts["classes"]), "label_names": facts["classes"],
-    }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    save_for_hf(network, str(folder), safe_serialization=True)
-    again = timm.create_model(f"local-dir:{folder.resolve()}", pretrained=True).eval()
-    mean, std = (255 * torch.tensor(spec[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-    return torch_logits(lambda images: again((images.float() - mean) / std))
+    return network
 
 
-def torch_logits(function: Callable[[torch.Tensor], torch.Tensor]) -> LogitsOf:
-    """`function` of tensors as one of arrays."""
+class _Normalised(torch.nn.Module):
+    """uint8 pictures as timm's networks want them."""
 
-    @torch.inference_mode()
-    def logits_of(images: np.ndarray) -> np.ndarray:
-        return function(torch.from_numpy(images)).numpy()
+    def __init__(self, mean: torch.Tensor, std: torch.Tensor) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
 
-    return logits_of
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images.float() - self.mean) / self.std
 
 
-FORMATS = {
+FORMATS: dict[str, tuple[str, Callable[[Original, Path, np.ndarray], Network]]] = {
     "onnx": ("model.onnx", to_onnx),
     "torchscript": ("model.torchscript.pt", to_torchscript),
     "int8": ("model.int8.onnx", to_int8),

@@ -1,35 +1,37 @@
-"""model.onnx: the network with its facts as metadata, for prediction without torch."""
+"""A torch module as an ONNX program."""
 
 import contextlib
 import io
-import json
 import logging
 import warnings
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from common.files import write_whole
-from train.models.classifier import Classifier
+if TYPE_CHECKING:
+    import onnx
 
 
-def write_onnx(file: Path, model: Classifier, facts: dict[str, Any]) -> None:
-    """Write the network as ONNX: input uint8 (B, 3, height, width), output float32 logits (B, C).
-
-    The facts of the model file, without its weights, are JSON under the metadata key "facts".
-    """
-    spec = facts["image"]
+def picture_program(module: nn.Module, spec: dict[str, Any]) -> "onnx.ModelProto":
+    """`program_of` a classifier: "images" uint8 (B, 3, height, width) to "logits" (B, C)."""
     images = torch.zeros(2, 3, spec["height"], spec["width"], dtype=torch.uint8)
+    return program_of(module.to(memory_format=torch.contiguous_format), images, "images")
+
+
+def program_of(module: nn.Module, example: torch.Tensor, name: str) -> "onnx.ModelProto":
+    """The module as an ONNX program from one input, called `name`, to float32 "logits" (B, C).
+
+    example: an input, whose first axis may have any length.
+    """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    model = model.eval().cpu().to(memory_format=torch.contiguous_format)
     # Without gradients: their graph would be traced too, a sixth of the time.
     with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # the exporter's own deprecations are not the user's matter
         program = torch.onnx.export(
-            model,
-            (images,),
-            input_names=["images"],
+            module.eval().cpu(),
+            (example,),
+            input_names=[name],
             output_names=["logits"],
             dynamic_shapes=({0: "batch"},),
             dynamo=True,
@@ -37,6 +39,4 @@ def write_onnx(file: Path, model: Classifier, facts: dict[str, Any]) -> None:
         )
     if program is None:
         raise ValueError("torch made no ONNX program of this network")
-    plain = {key: value for key, value in facts.items() if key != "weights"}
-    program.model.metadata_props["facts"] = json.dumps(plain)
-    write_whole(file, lambda temporary: program.save(temporary, external_data=False))
+    return program.model_proto

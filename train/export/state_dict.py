@@ -1,12 +1,12 @@
 """A bare state_dict of the usual scripts to a model file with all that using it needs."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from train.models import model_file
 from train.models.classifier import Classifier, create_backbone
+from train.models.pretrained import read_weights
 
 BACKBONE = "resnet50"  # what the usual scripts save: torchvision's, whose names timm shares
 
@@ -19,7 +19,7 @@ def import_state_dict(
     The last layer may stand behind dropout in a Sequential, and every name may have a prefix, as
     "module." or "resnet.". Raises ValueError that says what does not fit.
     """
-    given = _read(file)
+    given = _tensors(file)
     stem = next(
         (name for name in given if name.endswith("conv1.weight") and "layer" not in name), ""
     )
@@ -48,28 +48,28 @@ def import_state_dict(
         reason = " ".join(str(error).split("\n\t")[1:2])[:150]
         raise ValueError(f"{file}: the weights are not those of {BACKBONE} ({reason})") from None
     mean, std = (tuple(backbone.pretrained_cfg[key]) for key in ("mean", "std"))
-    spec = {
-        "width": size[0], "height": size[1], "canvas": size, "mean": mean, "std": std,
-    }  # fmt: skip
+    spec = {"width": size[0], "height": size[1], "canvas": size, "mean": mean, "std": std}
     model_file.save(
-        out, model.state_dict(), backbone=BACKBONE, pooling="last", classes=classes, image=spec,
-        render=None, temperature=1.0, config={}, metrics={},
-    )  # fmt: skip
+        out,
+        model.state_dict(),
+        backbone=BACKBONE,
+        pooling="last",
+        classes=classes,
+        image=spec,
+        render=None,
+        temperature=1.0,
+        config={},
+        metrics={},
+    )
 
 
-def _read(file: Path) -> dict[str, torch.Tensor]:
+def _tensors(file: Path) -> dict[str, torch.Tensor]:
     if not file.is_file():
         raise ValueError(f"--from-state-dict {file}: no such file")
     try:
-        given: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises many kinds for damaged, foreign and dangerous files
+        return read_weights(file)[0]
+    except ValueError:
         raise ValueError(
             f"{file}: no state_dict: it is damaged, a whole pickled model, or tries to run code; "
             "save model.state_dict()"
         ) from None
-    for key in ("state_dict", "model", "model_state_dict"):
-        if isinstance(given, dict) and isinstance(given.get(key), dict):
-            given = given[key]
-    if not isinstance(given, dict) or not all(torch.is_tensor(t) for t in given.values()):
-        raise ValueError(f"{file}: no state_dict: expected names with tensors")
-    return dict(given)

@@ -18,12 +18,12 @@ from train.evaluate.final_test import (
     write_predictions,
 )
 from train.evaluate.novelty import describe_batches
-from train.export.onnx import write_onnx
+from train.export.onnx import picture_program
 from train.loop.cross_validation import Trainer, positions_in
 from train.loop.fit import Progress
 from train.loop.head import embeddings_of
 from train.loop.inference import apply
-from train.models import model_file
+from train.models import model_file, onnx_file
 from train.report.gallery import Tested, look_at
 from train.report.model_card import write_card
 from train.report.page import write_report
@@ -65,7 +65,8 @@ def finish(
     page |= {"seconds": metrics["seconds"], "distance": []}
     write_report(run, page, finished[: len(folds)], tested)
     write_card(run, page)
-    write_onnx(run / "model.onnx", trainer.model, saved)
+    program = picture_program(trainer.model, facts["image"])
+    onnx_file.save(run / "model.onnx", program, saved)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return page["summary"]
 

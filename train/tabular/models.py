@@ -9,7 +9,7 @@ from torch import nn
 
 from train.config import TrainConfig
 from train.devices.fabric import one_thread
-from train.evaluate.metrics import probabilities_of
+from train.evaluate.calibration import probabilities_of
 from train.loop.fit import Progress
 
 if TYPE_CHECKING:

@@ -1,11 +1,8 @@
 """Every file that a finished run on a table leaves in its folder: those of a run on pictures."""
 
-import io
-import json
 import shutil
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +10,6 @@ import onnx
 import torch
 from matplotlib import colormaps
 
-from common.files import write_whole
 from train.evaluate.final_test import (
     Examples,
     Outcome,
@@ -23,9 +19,10 @@ from train.evaluate.final_test import (
     write_json,
     write_predictions,
 )
+from train.export.onnx import program_of
 from train.loop.cross_validation import Trainer
 from train.loop.fit import Progress
-from train.models import model_file
+from train.models import model_file, onnx_file
 from train.report.gallery import Tested
 from train.report.model_card import write_card
 from train.report.page import write_report
@@ -63,7 +60,8 @@ def finish_table(
     page |= {"seconds": seconds, "distance": []}
     write_report(run, page, finished[: len(folds)], _tested(trainer, outcome, examples))
     write_card(run, page)
-    _write_onnx(run / "model.onnx", trainer, saved)
+    program = _program(trainer, len(facts["image"]["columns"]))
+    onnx_file.save(run / "model.onnx", program, saved)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return page["summary"]
 
@@ -90,30 +88,9 @@ def _tested(trainer: Trainer, outcome: Outcome, examples: Examples) -> Tested:
     )  # fmt: skip
 
 
-def _write_onnx(file: Path, trainer: Trainer, facts: dict[str, Any]) -> None:
-    """Write the model as ONNX: input float32 (B, F); the facts are JSON under "facts"."""
+def _program(trainer: Trainer, n_columns: int) -> onnx.ModelProto:
+    """The model as ONNX: input float32 (B, F)."""
     model = trainer.model.eval().cpu()
     if isinstance(model, Baseline):
-        program = onnx.load_from_string(model.program.numpy().tobytes())
-    else:
-        program = _exported(model, len(facts["image"]["columns"]))
-    plain = {key: value for key, value in facts.items() if key != "weights"}
-    onnx.helper.set_model_props(program, {"facts": json.dumps(plain)})
-    write_whole(file, lambda temporary: onnx.save(program, str(temporary)))
-
-
-def _exported(model: torch.nn.Module, n_columns: int) -> onnx.ModelProto:
-    import contextlib
-    import logging
-    import warnings
-
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # the exporter's own deprecations are not the user's matter
-        program = torch.onnx.export(
-            model, (torch.zeros(2, n_columns),), input_names=["rows"], output_names=["logits"],
-            dynamic_shapes=({0: "batch"},), dynamo=True, verbose=False,
-        )  # fmt: skip
-    if program is None:
-        raise ValueError("torch made no ONNX program of this network")
-    return program.model_proto
+        return onnx.load_from_string(model.program.numpy().tobytes())
+    return program_of(model, torch.zeros(2, n_columns), "rows")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from train.evaluate.metrics import probabilities_of
+from train.evaluate.calibration import probabilities_of
 from train.report.embedding_map import colours
 from train.report.figures import new_figure
 

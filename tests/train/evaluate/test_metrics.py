@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score, top_k_accuracy_score
 
+from train.evaluate.calibration import probabilities_of
 from train.evaluate.metrics import (
     by_recording,
     expected_calibration_error,
     fit_temperature,
     group_interval,
-    probabilities_of,
     reliability,
     score,
 )

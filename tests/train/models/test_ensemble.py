@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import softmax
 
-from predict import load, predict
+from predict import load
 from tests.helpers import SHORT, TINY, run_script
 from train.models import model_file
 from train.models.classifier import Classifier, create_backbone
@@ -139,10 +139,9 @@ def test_an_ensemble_of_tables_answers_alike(tmp_path: Path) -> None:
                       "--learning-rate", "0.05")  # fmt: skip
     assert done.returncode == 0, done.stderr
     torch_says, onnx_says = (
-        list(predict(load(tmp_path / f"runs/latest/model.{end}"), [str(tmp_path / "t.csv")],
-                     left_out=[]))
+        list(load(tmp_path / f"runs/latest/model.{end}").predict([str(tmp_path / "t.csv")]))
         for end in ("pth", "onnx")
-    )  # fmt: skip
+    )
     assert len(torch_says) == 60
     for one, other in zip(torch_says, onnx_says, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)

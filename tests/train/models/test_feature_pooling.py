@@ -4,13 +4,14 @@ import math
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import timm
 import torch
 from scipy.linalg import sqrtm
 
-from train.export.onnx import write_onnx
+from train.export.onnx import picture_program
 from train.loop.head import standardise
 from train.models.classifier import Classifier, count_features, create_backbone, wide
 from train.models.feature_pooling import (
@@ -138,7 +139,7 @@ def test_a_stage_of_many_channels_is_explained_and_exported(tmp_path: Path) -> N
     with torch.inference_mode():
         logits = model(images)
     assert grad_cam(model, images, 1).shape == (2, 64, 64)
-    write_onnx(tmp_path / "m.onnx", model, {"image": {"width": 64, "height": 64}})
+    onnx.save(picture_program(model, {"width": 64, "height": 64}), tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
     [answered] = session.run(None, {"images": images.numpy()})
     assert np.allclose(answered, logits.numpy(), atol=1e-3)

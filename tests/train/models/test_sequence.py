@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import timm
@@ -11,7 +12,7 @@ import torch
 
 from tests.helpers import ROOT
 from train.config import TrainConfig
-from train.export.onnx import write_onnx
+from train.export.onnx import picture_program
 from train.loop.optim import make_optimizer
 from train.models.classifier import Classifier, create_backbone
 from train.models.pretrained import RANDOM, backbone_with_weights
@@ -130,7 +131,7 @@ def test_each_learns_where_a_burst_is_high_or_low(name: str) -> None:
 def test_onnx_answers_as_torch_does(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Classifier(create_backbone(name, (64, 16)), 3, dropout=0.5)
-    write_onnx(tmp_path / "m.onnx", model, {"image": {"width": 64, "height": 16}})
+    onnx.save(picture_program(model, {"width": 64, "height": 16}), tmp_path / "m.onnx")
     images = torch.randint(0, 256, (5, 3, 16, 64), dtype=torch.uint8)
     with torch.inference_mode():
         expected = model.eval()(images).numpy()

@@ -1,0 +1,52 @@
+"""What python -m inference.explain does: pictures or a table to figures in a folder."""
+
+import sys
+from pathlib import Path
+
+from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
+from data.tabular.csv_file import read_rows
+from inference.explain.config import ExplainConfig
+from inference.explain.embedding_map import write_map
+from inference.explain.gradcam_figure import axes_of, write_figures
+from inference.explain.pictures import predict_pictures
+from inference.inputs import expand
+from inference.model import Model
+from train.models.network import TorchNetwork, open_network
+from train.report.figures import save_figure
+from train.tabular.shap_summary import draw_summary, shap_values
+
+
+def explain(model_file: str, inputs: list[str], config: ExplainConfig) -> int:
+    """Write the figures and print their names; the exit code."""
+    network, facts = open_network(model_file)
+    if not isinstance(network, TorchNetwork):
+        raise ValueError(f"{model_file}: explanations need the weights: give model.pth")
+    model, out = Model(network, facts), Path(config.out)
+    if "columns" in facts["image"]:
+        print(write_shap_figure(model, network, inputs, out))
+        return DONE
+    pictures = predict_pictures(model, expand(inputs))
+    for one in pictures.left_out:
+        print(f"error: {one.reason}", file=sys.stderr)
+    if not pictures.paths:
+        return BAD_INPUT
+    folders = any(Path(name).is_dir() for name in inputs)
+    if config.what == "map" or (config.what == "auto" and folders):
+        written = write_map(pictures, network, out, config.projection)
+    else:
+        axes = axes_of(facts["render"])
+        written = write_figures(pictures, network, axes, out, config.label)
+    print(*written, sep="\n")
+    return SOME_LEFT_OUT if pictures.left_out else DONE
+
+
+def write_shap_figure(model: Model, network: TorchNetwork, inputs: list[str], out: Path) -> Path:
+    """Draw how much each column of a table moves the probabilities; the file."""
+    if len(inputs) != 1:
+        raise ValueError(f"a model of tables explains one CSV; {len(inputs)} inputs are given")
+    columns = model.facts["image"]["columns"]
+    _, values = read_rows(Path(inputs[0]), columns)
+    file = out / "shap.png"
+    found = shap_values(network.module, model.facts["temperature"], values)
+    save_figure(draw_summary(found, columns, model.classes), file)
+    return file

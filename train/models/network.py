@@ -1,0 +1,93 @@
+"""A model file as one thing: inputs to logits, by torch (.pth) or by onnxruntime (.onnx)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from train.models import onnx_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from train.models.classifier import Classifier
+    from train.models.ensemble import Ensemble
+
+
+class Network(Protocol):
+    """Inputs to logits. batch_size: how many inputs at a time suit the device."""
+
+    batch_size: int
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Logits float32 (B, C) of inputs.
+
+        Inputs are pictures of the network's size, uint8 (B, height, width, 3), or rows of a table,
+        float32 (B, F).
+        """
+        ...
+
+
+class TorchNetwork:
+    """A torch module, in evaluation mode, on a device."""
+
+    def __init__(self, module: "nn.Module", device: str = "cpu") -> None:
+        self.module, self.device = module, device
+        # A processor gains nothing by more at a time, and an hour of sound stays below 1 GiB.
+        self.batch_size = 64 if device == "cuda" else 4
+
+    @property
+    def classifier(self) -> "Classifier | Ensemble":
+        """The module of a model of pictures, for Grad-CAM and embeddings."""
+        return cast("Classifier | Ensemble", self.module)
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """As of every `Network`."""
+        import torch
+
+        with torch.inference_mode():
+            tensor = torch.from_numpy(inputs)
+            if tensor.ndim == 4:
+                tensor = tensor.permute(0, 3, 1, 2)  # channels last in memory, as convolutions like
+            logits: np.ndarray = self.module(tensor.to(self.device)).float().cpu().numpy()
+        return logits
+
+
+class OnnxNetwork:
+    """An ONNX program on the processor, without torch."""
+
+    batch_size = 4
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._input = session.get_inputs()[0].name
+        self._n_outputs = len(session.get_outputs())
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """As of every `Network`."""
+        if inputs.ndim == 4:
+            inputs = inputs.transpose(0, 3, 1, 2)
+        *_, last = self._session.run(None, {self._input: inputs})
+        # scikit-learn's programs have two outputs, of which the last is probabilities
+        logits: np.ndarray = last if self._n_outputs == 1 else np.log(np.clip(last, 1e-6, 1))
+        return logits
+
+
+def open_network(file: str | Path) -> tuple[Network, dict[str, Any]]:
+    """(network, facts) of a .pth or .onnx model file; ValueError with one line if it is neither.
+
+    A .pth runs on the GPU if there is one.
+    """
+    file = Path(file)
+    if not file.is_file():  # said before torch, which takes seconds to import
+        raise ValueError(f"no model file at {file}; python main.py trains one")
+    if file.suffix == ".onnx":
+        session, facts = onnx_file.load(file)
+        return OnnxNetwork(session), facts
+    import torch
+
+    from train.models import model_file
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    module, facts = model_file.load(file, device)
+    return TorchNetwork(module, device), facts
