@@ -181,7 +181,7 @@ def test_run_keeps_the_traceback_of_a_bug() -> None:
 def test_a_closed_pipe_is_no_error() -> None:
     """`python predict.py ... | head -1` has read what it wanted."""
     script = (
-        "from command import run\n"
+        "from common.cli import run\n"
         "def main():\n"
         "    for i in range(100_000): print(i)\n"
         "    return 0\n"

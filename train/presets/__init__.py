@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from common.cli import Parser
 
-FOLDER = Path(__file__).parent / "presets"
+FOLDER = Path(__file__).parent
 PRESETS = {"quick": "minutes on a laptop", "best": "hours on a GPU"}
 
 

@@ -98,7 +98,7 @@ def test_two_processes_end_as_one_would_even_after_one_was_killed(
 def test_under_torchrun_two_shares_move_the_weights_as_the_whole_batch_does() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         str(ROOT / "tests" / "together_script.py")],
+         str(ROOT / "tests/train/devices/together_script.py")],
         cwd=ROOT, env=ONE_THREAD | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

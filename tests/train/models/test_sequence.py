@@ -67,7 +67,9 @@ def test_they_start_from_random_weights_without_being_asked() -> None:
 
 def test_grey_value_rises_with_the_index_of_the_palette() -> None:
     """Of one step of 256 it may be wrong by a rounded colour, never of two."""
-    palettes = json.loads((ROOT / "render" / "palettes.json").read_text(encoding="utf-8"))
+    palettes = json.loads(
+        (ROOT / "render" / "spectrogram" / "palettes.json").read_text(encoding="utf-8")
+    )
     for name in ("magma", "inferno", "plasma", "viridis", "cividis"):
         colours = np.array(list(bytes.fromhex(palettes[name])), dtype=np.uint8).reshape(256, 3)
         picture = torch.from_numpy(colours).T.reshape(1, 3, 1, 256).float()
