@@ -11,6 +11,7 @@ import gradio as gr
 from app.service import Service
 from inference.output import as_dict, clock
 from inference.prediction import Prediction
+from train.models.facts import ModelFacts
 from train.report import caveats
 
 DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
@@ -231,11 +232,11 @@ def demo_examples(classes: Sequence[str]) -> dict[str, str]:
     return {name: str(min((DEMO / name).glob("*.png"))) for name in classes}
 
 
-def about(facts: dict[str, Any]) -> str:
+def about(facts: ModelFacts) -> str:
     """The foot of the page, Markdown: what the model is, and how well it did when tested."""
-    size = f"{facts['image']['width']}x{facts['image']['height']}"
-    lines = [f"**The model.** {_plain(facts['backbone'])}, pictures of {size} pixels."]
-    if metrics := facts.get("metrics"):
+    size = f"{facts.image.width}x{facts.image.height}"
+    lines = [f"**The model.** {_plain(facts.backbone)}, pictures of {size} pixels."]
+    if metrics := facts.metrics:
         main = caveats.answer(metrics)
         low, high = main["accuracy_interval_95"]
         lines.append(
@@ -243,7 +244,7 @@ def about(facts: dict[str, Any]) -> str:
             f"{high:.0%}) on {main['n']} {main['unit']} that it had not seen; always answering "
             f"{_plain(main['majority_class'])} would have {main['majority_baseline']:.0%}."
         )
-        lines += [_plain(line) for line in caveats.to_doubt(metrics, facts["config"])]
+        lines += [_plain(line) for line in caveats.to_doubt(metrics, facts.config)]
     lines.append("Files are read on this machine, sent nowhere, and deleted soon after.")
     return "---\n" + "\n\n".join(lines)
 

@@ -22,7 +22,7 @@ def serve(model_file: str, config: ServeConfig, limits: Limits) -> int:
             file=sys.stderr,
         )
     model = load(model_file)
-    if "columns" in model.facts["image"]:
+    if model.facts.is_table:
         raise ValueError(f"{model_file} classifies rows of tables: python predict.py MODEL TABLE")
     with tempfile.TemporaryDirectory(prefix="spectrofold-", ignore_cleanup_errors=True) as folder:
         # Read when Gradio is imported: its temporary files, its reports home, its look for news.

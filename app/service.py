@@ -123,7 +123,7 @@ class Service:
             if pixels > limits.max_megapixels:
                 most = _short(limits.max_megapixels)
                 raise ValueError(f"{path}: {_short(pixels)} million pixels; at most {most}")
-        elif self.model.facts["render"] is not None:
+        elif self.model.facts.render is not None:
             from render.audio.decode import probe
 
             try:

@@ -103,7 +103,9 @@ def join_all(
     model: Predictor, sounds: list[list[tuple[Path, np.ndarray]]], plots: Path | None
 ) -> None:
     """Print a line per pair, and how many change class within a clip of the joint."""
-    clip_seconds, n_held, n = model.facts["render"]["clip_seconds"], 0, 0
+    if model.facts.render is None:
+        raise ValueError("the model's pictures were not made by python -m render")
+    clip_seconds, n_held, n = model.facts.render.clip_seconds, 0, 0
     for n, pair in enumerate(product(*sounds), start=1):
         (a, before), (b, after) = pair if n % 2 else pair[::-1]
         with tempfile.TemporaryDirectory() as made:

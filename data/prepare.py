@@ -28,14 +28,14 @@ LOOKED_AT = 2000  # pictures that are audited for shortcuts before a training: s
 class Prepared:
     """Examples and pictures in one order; parts, folds and test are of these positions.
 
-    parts: who is tested or held out where, of each repeat; rows: the class table; notes: what is
-    odd; failures: why each left-out picture is unreadable; audit: what `audit_page.as_facts` says,
-    for the report.
+    spec: of the pictures, or the columns of a table; parts: who is tested or held out where, of
+    each repeat; rows: the class table; notes: what is odd; failures: why each left-out picture is
+    unreadable; audit: what `audit_page.as_facts` says, for the report.
     """
 
     examples: Examples
     pictures: Any  # Pictures, or the Rows of a table
-    spec: ImageSpec
+    spec: ImageSpec | tuple[str, ...]
     parts: list[np.ndarray]
     folds: list[tuple[np.ndarray, np.ndarray]]
     test: np.ndarray
@@ -87,10 +87,7 @@ def prepare(
     notes += _notes_on_split(found.duplicates, part, split_file)
     notes += readable.decoded.notes
     notes += [f"left out: {reason}" for reason in readable.failures.values()]
-    spec: ImageSpec = {
-        "width": size[0], "height": size[1], "canvas": readable.decoded.canvas,
-        "mean": mean, "std": std,
-    }  # fmt: skip
+    spec = ImageSpec(size[0], size[1], readable.decoded.canvas, mean, std)
     augmentation = augmentation_of(config, [one.colour_map for one in found.appearances])
     pictures = Pictures(readable.decoded, named.labels, spec, augmentation, config.workers)
     return Prepared(

@@ -3,7 +3,7 @@
 import json
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,7 +58,7 @@ def classify(model_file: str, inputs: list[str], config: PredictConfig) -> int:
 
 
 def _write(
-    results: Iterable[Prediction | LeftOut], classes: list[str], config: PredictConfig
+    results: Iterable[Prediction | LeftOut], classes: Sequence[str], config: PredictConfig
 ) -> Results:
     """Print, tabulate and tag every answer as soon as it is known; all of them at the end."""
     predictions, left_out = list[Prediction](), list[LeftOut]()

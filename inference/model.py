@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -10,6 +9,7 @@ from PIL import Image
 from data.images.read import read_picture, whole_picture
 from train.evaluate.calibration import probabilities_of
 from train.evaluate.novelty import why_unfamiliar
+from train.models.facts import ModelFacts
 from train.models.network import Network
 
 
@@ -18,35 +18,33 @@ class Model:
     """A network and what its model file says of it."""
 
     network: Network
-    facts: dict[str, Any]
+    facts: ModelFacts
 
     @property
-    def classes(self) -> list[str]:
+    def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the logits."""
-        classes: list[str] = self.facts["classes"]
-        return classes
+        return self.facts.classes
 
     @property
     def canvas(self) -> tuple[int, int]:
         """(width, height) at which the training's pictures were decoded."""
-        width, height = self.facts["image"]["canvas"]
-        return width, height
+        return self.facts.image.canvas
 
     def read(self, path: str | Path) -> np.ndarray:
         """A picture file at the network's size: uint8 (height, width, 3)."""
-        return whole_picture(read_picture(path, self.canvas), self.facts["image"])
+        return whole_picture(read_picture(path, self.canvas), self.facts.image)
 
     def fit(self, picture: Image.Image) -> np.ndarray:
         """A rendered picture at the network's size, as if it had been written and read."""
         rgb = picture.convert("RGB")
         if rgb.size != self.canvas:
             rgb = rgb.resize(self.canvas, Image.Resampling.BILINEAR)
-        return whole_picture(np.asarray(rgb), self.facts["image"])
+        return whole_picture(np.asarray(rgb), self.facts.image)
 
     def why_unsure(self, picture: np.ndarray) -> str | None:
         """Why a picture of the network's size is unlike the training's; None if it is not."""
-        return why_unfamiliar(picture, self.facts.get("familiar"))
+        return why_unfamiliar(picture, self.facts.novelty)
 
     def probabilities(self, inputs: np.ndarray) -> np.ndarray:
         """float64 (B, C), calibrated, of inputs as for `Network.logits`."""
-        return probabilities_of(self.network.logits(inputs), self.facts["temperature"])
+        return probabilities_of(self.network.logits(inputs), self.facts.temperature)

@@ -65,7 +65,7 @@ def predict_tables(model: Model, files: list[str]) -> Iterator[Prediction | Left
     """The answer for each row of each table, in order, or why a table cannot be read."""
     for file in files:
         try:
-            names, values = read_rows(Path(file), model.facts["image"]["columns"])
+            names, values = read_rows(Path(file), model.facts.columns)
         except ValueError as error:
             yield LeftOut(file, str(error))
             continue
@@ -169,14 +169,14 @@ def _pictures_of(
         read_picture(path)  # it is none, or is_picture would have said so: raises the reason
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such file")
-    if model.facts["render"] is None:
+    if model.facts.render is None:
         raise ValueError(
             f"{path}: not a picture, and the model file has no rendering settings for recordings: "
             "it was trained on pictures that python -m render did not make"
         )
-    from render import RenderSettings, pictures_of
+    from render import pictures_of
 
-    settings = RenderSettings.from_dict(model.facts["render"])
+    settings = model.facts.render
     return pictures_of(path, settings, hop or settings.clip_seconds / 2)
 
 

@@ -36,7 +36,7 @@ class Predictor(Model):
         it whole; no more than two batches of clips are in memory. on_clip sees every clip and its
         probabilities (C,).
         """
-        if "columns" in self.facts["image"]:
+        if self.facts.is_table:
             return predict_tables(self, files)
         return predict_files(
             self, files, batch_size=batch_size, hop_seconds=hop_seconds, on_clip=on_clip

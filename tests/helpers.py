@@ -5,11 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+
+from data.images.read import ImageSpec
+from train.models.facts import ModelFacts
 
 ROOT = Path(__file__).resolve().parent.parent
 # A network that reads 64x64 pictures in milliseconds; random weights need no download.
@@ -79,3 +83,10 @@ def write_stripes(folder: Path, n_recordings: int = 8, n_clips: int = 2, seed: i
                 name = f"{label}{recording}__{clip}.png"
                 Image.fromarray(pixels).convert("RGB").save(folder / label / name)
     return folder
+
+
+def facts_of_pictures(width: int, height: int, **others: Any) -> ModelFacts:
+    """The facts of a model of two classes of pictures of this size, with `others` in place."""
+    spec = ImageSpec(width, height, (width, height), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    facts = ModelFacts("test_resnet", "last", ("a", "b"), spec, temperature=1.0)
+    return replace(facts, **others)

@@ -67,7 +67,7 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
         write_split(resumed / "split.csv", job.ready.examples, job.ready.parts)
     folder = agreed(job.fabric, resumed)
     facts = facts_of(folder, root) | {
-        "backbone": job.name, "image": job.ready.spec, "first_line": job.first_line,
+        "backbone": job.name, "inputs": job.ready.spec, "first_line": job.first_line,
         "notes": job.ready.notes, "counts": job.ready.rows, "audit": job.ready.audit or None,
         "started": started,
     }  # fmt: skip
@@ -91,7 +91,7 @@ class Start:
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the pictures as the backbone sees them."""
-        return self.ready.spec["width"], self.ready.spec["height"]
+        return self.ready.pictures.spec.width, self.ready.pictures.spec.height
 
     def trainer(self, fabric: "Fabric", folder: Path, log: Any) -> "Trainer":
         """A trainer whose folds all start from this backbone."""

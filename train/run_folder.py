@@ -1,6 +1,5 @@
 """The folder of a run: its name, the options it was started with, and whether it was finished."""
 
-import json
 import shlex
 import sys
 import time
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from render.settings import RenderSettings
 
 
 def new_run(out: Path, name: str, options: dict[str, Any]) -> Path:
@@ -46,7 +47,7 @@ def facts_of(folder: Path, root: Path) -> dict[str, Any]:
     """What the model file and the report say of a run on `root` beside its figures."""
     text = (folder / "config.yaml").read_text(encoding="utf-8")
     settings = root / "render.json"
-    render = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else None
+    render = RenderSettings.from_json(settings.read_text("utf-8")) if settings.exists() else None
     return {
         "title": f"{root.resolve().name}: how well it is told apart",
         "render": render,

@@ -62,7 +62,7 @@ class Pictures:
             images.copy_(other)
 
     def _cropped(self, canvases: list[np.ndarray], draws: np.ndarray) -> list[np.ndarray]:
-        width, height = self.spec["canvas"]
+        width, height = self.spec.canvas
         how = self.augmentation
         windows = crop_windows(
             draws[:, :4], height, width, min_time=how.crop_time, min_frequency=how.crop_frequency
@@ -123,7 +123,7 @@ class Batches:
         pictures, spec = self._pictures, self._pictures.spec
         positions = self._positions[start:end]
         images = torch.empty(
-            (end - start, 3, spec["height"], spec["width"]), dtype=torch.uint8,
+            (end - start, 3, spec.height, spec.width), dtype=torch.uint8,
             pin_memory=self._pin, memory_format=torch.channels_last,
         )  # fmt: skip
         draws = None if self._seed is None else draws_of(self._seed, start, end - start)

@@ -1,25 +1,54 @@
 """Any picture file to RGB pixels, with Pillow and numpy only: ONNX prediction has no torch."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from common.fields import Fields
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 MAX_PIXELS = 178_956_970  # Pillow's own bomb limit, twice its warning threshold
 
 
-class ImageSpec(TypedDict):
-    """What turns a picture into a network's input; it travels in the model file."""
+MAX_SIDE, MAX_INPUT_PIXELS = 16_384, 4096 * 4096  # of a network's input; more is an error
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What turns a picture into a network's input; it travels in the model file.
+
+    width, height: of the input; canvas: (width, height) at which pictures are kept, before they are
+    brought to that size; mean, std: of the channels, in [0, 1], as the backbone expects them.
+    """
 
     width: int
     height: int
     canvas: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON or a checkpoint."""
+        return {**vars(self), "canvas": [*self.canvas], "mean": [*self.mean], "std": [*self.std]}
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "ImageSpec":
+        """The values that `to_dict` gave, checked; ValueError that names the wrong one."""
+        width, height = (fields.integer(name, 1, MAX_SIDE) for name in ("width", "height"))
+        canvas = fields.numbers("canvas", 2, 1, MAX_SIDE)
+        for w, h in ((width, height), canvas):
+            if w * h > MAX_INPUT_PIXELS:
+                raise ValueError(
+                    f"{fields.where} has {w:.0f}x{h:.0f} pixels; expected at most "
+                    f"{MAX_INPUT_PIXELS} of them"
+                )
+        mean, std = fields.numbers("mean", 3), fields.numbers("std", 3, low=1e-6)
+        return cls(width, height, (int(canvas[0]), int(canvas[1])), mean, std)
 
 
 def read_picture(path: str | Path, canvas: tuple[int, int] | None = None) -> np.ndarray:
@@ -70,7 +99,7 @@ def whole_picture(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
     Same filter as `data.images.transforms.whole`, which torch computes; off by one step at most.
     """
     image = Image.fromarray(pixels)
-    return np.array(image.resize((spec["width"], spec["height"]), Image.Resampling.BILINEAR))
+    return np.array(image.resize((spec.width, spec.height), Image.Resampling.BILINEAR))
 
 
 def canvas_for(sizes: list[tuple[int, int]], width: int, height: int) -> tuple[int, int]:

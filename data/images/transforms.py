@@ -11,4 +11,4 @@ def whole(picture: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
 
     No crop: a centre crop would throw away the beginning and the end of the clip.
     """
-    return F.resize(picture, [spec["height"], spec["width"]], antialias=True)
+    return F.resize(picture, [spec.height, spec.width], antialias=True)

@@ -1,7 +1,7 @@
 """A CSV of features as cells and numbers, with numpy only: ONNX prediction has no torch."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ NAMES = (
 COORDINATES = ("latitude", "longitude")
 
 
-def read_rows(file: Path, columns: list[str]) -> tuple[list[str], np.ndarray]:
+def read_rows(file: Path, columns: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """(names (n,), values float32 (n, F)) of the rows of `file` in the columns of a model.
 
     Raises ValueError that names the columns it lacks, or a cell that is no number.

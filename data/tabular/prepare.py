@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import torch
@@ -50,9 +49,8 @@ def prepare_table(
         parts = _of_same_recordings(Path(split_file), examples) or read_splits(split_file, examples)
     folds, test = positions_of(parts, examples.augmented)
     notes = table.notes + oddities(examples, parts[0], n_folds=len(folds) // len(parts))
-    spec: Any = {"columns": list(table.columns)}
     return Prepared(
-        examples, Rows(table.values, examples.labels), spec, parts, folds, test,
+        examples, Rows(table.values, examples.labels), table.columns, parts, folds, test,
         class_rows(examples, parts[0]), notes, [], {},
     )  # fmt: skip
 

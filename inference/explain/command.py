@@ -22,7 +22,7 @@ def explain(model_file: str, inputs: list[str], config: ExplainConfig) -> int:
     if not isinstance(network, TorchNetwork):
         raise ValueError(f"{model_file}: explanations need the weights: give model.pth")
     model, out = Model(network, facts), Path(config.out)
-    if "columns" in facts["image"]:
+    if facts.is_table:
         print(write_shap_figure(model, network, inputs, out))
         return DONE
     pictures = predict_pictures(model, expand(inputs))
@@ -34,7 +34,7 @@ def explain(model_file: str, inputs: list[str], config: ExplainConfig) -> int:
     if config.what == "map" or (config.what == "auto" and folders):
         written = write_map(pictures, network, out, config.projection)
     else:
-        axes = axes_of(facts["render"])
+        axes = axes_of(facts.render)
         written = write_figures(pictures, network, axes, out, config.label)
     print(*written, sep="\n")
     return SOME_LEFT_OUT if pictures.left_out else DONE
@@ -44,9 +44,9 @@ def write_shap_figure(model: Model, network: TorchNetwork, inputs: list[str], ou
     """Draw how much each column of a table moves the probabilities; the file."""
     if len(inputs) != 1:
         raise ValueError(f"a model of tables explains one CSV; {len(inputs)} inputs are given")
-    columns = model.facts["image"]["columns"]
+    columns = model.facts.columns
     _, values = read_rows(Path(inputs[0]), columns)
     file = out / "shap.png"
-    found = shap_values(network.module, model.facts["temperature"], values)
+    found = shap_values(network.module, model.facts.temperature, values)
     save_figure(draw_summary(found, columns, model.classes), file)
     return file

@@ -3,7 +3,6 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,11 +35,11 @@ class PictureAxes:
     vertical: str = ""
 
 
-def axes_of(render: dict[str, Any] | None) -> PictureAxes:
+def axes_of(render: RenderSettings | None) -> PictureAxes:
     """The axes of pictures made with the rendering settings `render`; empty without them."""
     if render is None:
         return PictureAxes()
-    settings = dataclasses.replace(RenderSettings.from_dict(render), size="")
+    settings = dataclasses.replace(render, size="")
     name, n_fft = settings.layers[0]
     bands = settings.height
     places, labels = frequency_ticks(name, n_fft, bands, settings)

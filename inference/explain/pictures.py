@@ -21,7 +21,7 @@ class PredictedPictures:
     the network sees them; probabilities: float (n, C). left_out: files that are no pictures.
     """
 
-    classes: list[str]
+    classes: tuple[str, ...]
     backbone: str
     paths: tuple[str, ...]
     pixels: tuple[np.ndarray, ...]
@@ -49,8 +49,8 @@ def predict_pictures(model: Model, files: list[str]) -> PredictedPictures:
             paths.append(path)
         except ValueError as error:
             left_out.append(LeftOut(path, str(error)))
-    spec = model.facts["image"]
-    inputs = np.empty((len(pixels), spec["height"], spec["width"], 3), dtype=np.uint8)
+    spec = model.facts.image
+    inputs = np.empty((len(pixels), spec.height, spec.width, 3), dtype=np.uint8)
     probabilities = np.empty((len(pixels), len(model.classes)))
     for start in range(0, len(pixels), BATCH):
         part = slice(start, start + BATCH)
@@ -58,7 +58,7 @@ def predict_pictures(model: Model, files: list[str]) -> PredictedPictures:
         probabilities[part] = model.probabilities(inputs[part])
     return PredictedPictures(
         model.classes,
-        model.facts["backbone"],
+        model.facts.backbone,
         tuple(paths),
         tuple(pixels),
         inputs,

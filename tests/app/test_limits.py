@@ -11,7 +11,7 @@ from app.config import Limits
 from app.service import Service
 from inference.predictor import Predictor
 from render import RenderSettings
-from tests.helpers import ROOT
+from tests.helpers import ROOT, facts_of_pictures
 from tests.sounds import write_sound
 
 PICTURE = str(min((ROOT / "subsampled_data").rglob("*.png")))
@@ -29,9 +29,7 @@ class Undecided:
 def service(limits: Limits) -> Service:
     """A service whose network finds every picture as likely of one class as of the other."""
     render = RenderSettings.from_json((ROOT / "subsampled_data/render.json").read_text())
-    image = {"canvas": (64, 32), "width": 64, "height": 32}
-    facts = {"classes": ["a", "b"], "image": image, "temperature": 1.0, "render": render.to_dict()}
-    return Service(Predictor(Undecided(), facts), limits)
+    return Service(Predictor(Undecided(), facts_of_pictures(64, 32, render=render)), limits)
 
 
 @pytest.mark.parametrize(

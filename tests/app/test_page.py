@@ -14,11 +14,11 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 
 from tests.damage import damaged
 from tests.helpers import ROOT
@@ -58,8 +58,8 @@ def page(heard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    facts = model_file.read(heard / "model.pth") | {"classes": ["high", LOW]}
-    torch.save(facts, folder / "model.pth")
+    facts, weights = model_file.read(heard / "model.pth")
+    model_file.save(folder / "model.pth", weights, replace(facts, classes=("high", LOW)))
     command = [sys.executable, "-c", GUARDED, folder / "reached", folder / "model.pth"]
     command += ["--port", str(port), "--max-minutes", "0.5", "--max-mb", "20"]
     (folder / "tmp").mkdir()

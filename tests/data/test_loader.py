@@ -1,6 +1,7 @@
 """data.images.loader and data.transforms: what the network is shown, and that a seed decides it."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,7 @@ def make_pictures(
     """The image folder's 18 pictures, each labelled with its own position."""
     paths = np.array(sorted(file.relative_to(root).as_posix() for file in root.rglob("*.png")))
     folder = root.parent / "cache"
-    decoded = cached_pictures(
-        root, paths, spec["canvas"], folder=folder, limit_gib=1 if cached else 0
-    )
+    decoded = cached_pictures(root, paths, spec.canvas, folder=folder, limit_gib=1 if cached else 0)
     assert not decoded.reasons
     assert (decoded.pixels is not None) == cached
     return Pictures(decoded, np.arange(len(paths)), spec, CROP, threads)
@@ -70,7 +69,7 @@ def test_every_edge_of_the_picture_reaches_the_network(
     at = 0 if edge.startswith("first") else -1
     pixels[(slice(None), at) if edge.endswith("column") else at] = 255
     Image.fromarray(pixels).save(tmp_path / "x.png")
-    spec = ImageSpec(**{**SPEC, "width": size[0], "height": size[1]})
+    spec = replace(SPEC, width=size[0], height=size[1])
     for canvas in ((32, 24), (16, 16)):
         shown = whole(tensor(read_picture(tmp_path / "x.png", canvas)), spec)
         assert shown.shape == (3, size[1], size[0])
@@ -119,7 +118,7 @@ def test_labels_stay_with_their_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", [None, 5])
 def test_threads_and_cache_change_nothing(image_folder: Path, seed: int | None) -> None:
     """From the cache or decoded on the fly, by one thread or by five: bit for bit the same."""
-    spec = ImageSpec(**{**SPEC, "canvas": (24, 18)})  # not the pictures' size: both must resize
+    spec = replace(SPEC, canvas=(24, 18))  # not the pictures' size: both must resize
     expected = fetch(make_pictures(image_folder, spec=spec), seed=seed)
     for cached, threads in ((True, 5), (False, 1), (False, 5)):
         pictures = make_pictures(image_folder, spec=spec, cached=cached, threads=threads)
@@ -194,7 +193,7 @@ def test_crops_differ_from_batch_to_batch_and_from_picture_to_picture(tmp_path: 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**31))
 def test_each_example_comes_once_and_no_batch_of_one_trains(n: int, size: int, seed: int) -> None:
     """Batch normalisation cannot train on one example; where all are one, nothing can be done."""
-    spec = ImageSpec(**{**SPEC, "canvas": (1, 1), "width": 8, "height": 8})
+    spec = replace(SPEC, canvas=(1, 1), width=8, height=8)
     paths = np.array(["unread.png"] * n)
     decoded = PictureArray(Path("nowhere"), paths, (1, 1), pixels=np.zeros((n, 1, 1, 3), np.uint8))
     pictures = Pictures(decoded, np.arange(n), spec, threads=1)

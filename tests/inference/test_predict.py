@@ -100,7 +100,7 @@ def test_a_bad_model_file_is_one_line(
     elif kind == "foreign":
         torch.save({"fc.weight": torch.zeros(2, 2)}, file)
     elif kind == "newer":
-        torch.save(model_file.read(trained.folder / "model.pth") | {"format": 99}, file)
+        torch.save(torch.load(trained.folder / "model.pth") | {"format": 99}, file)
     elif kind == "bomb":
         torch.save({"format": 1, "weights": _Bomb(loot)}, file)
     elif kind == "text":
@@ -114,8 +114,7 @@ def test_a_bad_model_file_is_one_line(
 
 def test_loading_gives_the_logits_that_were_saved(trained: Run, tmp_path: Path) -> None:
     model, facts = model_file.load(trained.folder / "model.pth")
-    facts["weights"] = model.state_dict()
-    torch.save(facts, tmp_path / "copy.pth")
+    model_file.save(tmp_path / "copy.pth", model.state_dict(), facts)
     again, _ = model_file.load(tmp_path / "copy.pth")
     images = torch.randint(256, (3, 3, 64, 64), dtype=torch.uint8)
     with torch.inference_mode():

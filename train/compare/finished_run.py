@@ -47,17 +47,17 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
     if missing:
         raise ValueError(f"{folder} is no finished run: it has no {', '.join(missing)}")
     model, facts = model_file.load(files[2])
-    classes = tuple(facts["classes"])
+    classes = facts.classes
     part, groups, tested = _predictions(files[0], classes)
     metrics = json.loads(files[1].read_text(encoding="utf-8"))
-    spec = facts["image"]
-    if "columns" in spec:
-        batch = torch.zeros(BATCH, len(spec["columns"]))
+    if facts.is_table:
+        batch = torch.zeros(BATCH, len(facts.columns))
     else:
-        batch = torch.randint(0, 256, (BATCH, 3, spec["height"], spec["width"]), dtype=torch.uint8)
+        shape = (BATCH, 3, facts.image.height, facts.image.width)
+        batch = torch.randint(0, 256, shape, dtype=torch.uint8)
         batch = batch.contiguous(memory_format=torch.channels_last)
     return FinishedRun(
-        name=folder.name, backbone=facts["backbone"], classes=classes, part=part, groups=groups,
+        name=folder.name, backbone=facts.backbone, classes=classes, part=part, groups=groups,
         paths=np.array([path for path, _, _ in tested]),
         labels=np.array([label for _, label, _ in tested]),
         probabilities=np.array([row for _, _, row in tested]),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from data.audit.audit import Audit
     from data.examples import Examples
-    from data.images.read import ImageSpec
     from train.models.classifier import Classifier
+    from train.models.facts import DomainReference, ModelFacts
     from train.report.gallery import Tested
 
 N_TRIED = 64  # pictures on which likely causes are tried
@@ -55,7 +55,7 @@ def main() -> int:
     from train.models import model_file
 
     model, facts = model_file.load(args.model)
-    examples, left_out = of_known_classes(scan(args.folder, config.group), facts["classes"])
+    examples, left_out = of_known_classes(scan(args.folder, config.group), facts.classes)
     found = audit(examples)
     left_out += found.failures
     tested = test(model, facts, found.examples, config.batch_size)
@@ -63,7 +63,7 @@ def main() -> int:
     command = shlex.join(["python", "-m", "train.evaluate", args.model, args.folder])
     page = {
         "title": f"{Path(args.folder).resolve().name} by {Path(args.model).resolve().parent.name}",
-        "first_line": f"{facts['backbone']}, model file {args.model}", "distance": lines,
+        "first_line": f"{facts.backbone}, model file {args.model}", "distance": lines,
         "notes": [f"left out: {reason}" for reason in left_out], "command": command,
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
@@ -75,7 +75,9 @@ def main() -> int:
     return SOME_LEFT_OUT if left_out else DONE
 
 
-def of_known_classes(examples: "Examples", classes: list[str]) -> "tuple[Examples, list[str]]":
+def of_known_classes(
+    examples: "Examples", classes: tuple[str, ...]
+) -> "tuple[Examples, list[str]]":
     """(the examples of classes that the model knows, under its labels; the folders left out)."""
     import numpy as np
 
@@ -86,13 +88,13 @@ def of_known_classes(examples: "Examples", classes: list[str]) -> "tuple[Example
             f"{examples.root} has the classes {', '.join(examples.classes)}, the model knows "
             f"{', '.join(classes)}: none in common"
         )
-    known = replace(examples, classes=tuple(classes), labels=labels).take(labels >= 0)
+    known = replace(examples, classes=classes, labels=labels).take(labels >= 0)
     unknown = [name for name in examples.classes if name not in label_of]
     return known, [f"{examples.root}/{name}: the model has no such class" for name in unknown]
 
 
 def test(
-    model: "Classifier", facts: dict[str, Any], examples: "Examples", batch_size: int
+    model: "Classifier", facts: "ModelFacts", examples: "Examples", batch_size: int
 ) -> "Tested":
     """The examples, whose labels are the model's, with its probabilities."""
     import numpy as np
@@ -103,10 +105,8 @@ def test(
     from train.evaluate.calibration import probabilities_of
     from train.report.gallery import answers_of, look_at
 
-    spec: ImageSpec = facts["image"]
-    pictures = Pictures(
-        PictureArray(examples.root, examples.paths, spec["canvas"]), examples.labels, spec
-    )
+    array = PictureArray(examples.root, examples.paths, facts.image.canvas)
+    pictures = Pictures(array, examples.labels, facts.image)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
 
@@ -116,13 +116,13 @@ def test(
     answers = answers_of(model, batches, len(examples), device)
     about = {
         "classes": examples.classes, "paths": examples.paths, "labels": examples.labels,
-        "probabilities": probabilities_of(answers.logits, facts["temperature"]),
+        "probabilities": probabilities_of(answers.logits, facts.temperature),
     }  # fmt: skip
-    return look_at(model, about, answers, batches, device, facts["image"]["canvas"])
+    return look_at(model, about, answers, batches, device, facts.image.canvas)
 
 
 def distance_lines(
-    model: "Classifier", facts: dict[str, Any], found: "Audit", tested: "Tested"
+    model: "Classifier", facts: "ModelFacts", found: "Audit", tested: "Tested"
 ) -> list[str]:
     """How far the pictures are from those of training, and why, in sentences."""
     import numpy as np
@@ -130,18 +130,18 @@ def distance_lines(
     from train.evaluate.domain_shift import distances, shift
 
     lines = drawn_differently(facts, found)
-    reference = facts.get("reference")
+    reference = facts.domain
     if not reference:
         return [*lines, "the model file tells too little to measure the distance of its embeddings"]
     n_groups = len(np.unique(found.examples.groups[tested.embedded]))
-    share = float((distances(tested.embeddings, reference) > reference["far"]).mean())
+    share = float((distances(tested.embeddings, reference) > reference.far).mean())
     off = shift(tested.embeddings, reference, n_groups)
     lines.append(
         f"{100 * share:.0f} % of the pictures are further off than 95 % of the model's own are, "
         f"and their middle is off by {off:.1f} times what is usual among these"
     )
     if share > FAR_SHARE or off > FAR_SHIFT:
-        cause = _cause(model, facts, tested)
+        cause = _cause(model, facts, reference, tested)
         lines.append(
             f"likely cause: {cause[0]} (undone, {cause[1]:.1f} becomes {cause[2]:.1f})"
             if cause
@@ -151,29 +151,31 @@ def distance_lines(
     return lines
 
 
-def drawn_differently(facts: dict[str, Any], found: "Audit") -> list[str]:
+def drawn_differently(facts: "ModelFacts", found: "Audit") -> list[str]:
     """What is known to differ from training: settings of render.json, size, colour map."""
     from collections import Counter
 
     lines = []
     settings = found.examples.root / "render.json"
-    then = facts["render"] or {}
+    then = facts.render.to_dict() if facts.render else {}
     now = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
     for key in sorted(then.keys() & now.keys() - {"version", "clips"}):
         if then[key] != now[key]:
             lines.append(f"drawn with {key} {now[key]}, the training pictures with {then[key]}")
     (width, height), _ = Counter((k.width, k.height) for k in found.appearances).most_common(1)[0]
-    canvas = tuple(facts["image"]["canvas"])
+    canvas = facts.image.canvas
     if abs(width / height / (canvas[0] / canvas[1]) - 1) > 0.1:
         lines.append(f"pictures are {width}x{height}, those of training were kept at {canvas[0]}x"
                      f"{canvas[1]}: another shape")  # fmt: skip
     colours = Counter(look.colour_map for look in found.appearances).most_common(1)[0][0]
-    if (usual := (facts.get("reference") or {}).get("colour_map")) and usual != colours:
+    if facts.domain and (usual := facts.domain.colour_map) and usual != colours:
         lines.append(f"the colour map is {colours}, that of training was {usual}")
     return lines
 
 
-def _cause(model: "Classifier", facts: dict[str, Any], tested: "Tested") -> Any:
+def _cause(
+    model: "Classifier", facts: "ModelFacts", known: "DomainReference", tested: "Tested"
+) -> Any:
     import numpy as np
     import torch
 
@@ -182,22 +184,22 @@ def _cause(model: "Classifier", facts: dict[str, Any], tested: "Tested") -> Any:
     some = np.random.default_rng(0).permutation(len(tested.labels))[:N_TRIED]
     images = torch.from_numpy(tested.pictures(some)).permute(0, 3, 1, 2)
     device = next(model.parameters()).device
-    seconds = (facts["render"] or {}).get("clip_seconds")
+    seconds = facts.render.clip_seconds if facts.render else None
 
     @torch.inference_mode()
     def embed(images: torch.Tensor) -> np.ndarray:
         parts = [model.features(part.to(device)).float().cpu() for part in images.split(16)]
         return torch.cat(parts).numpy()
 
-    return likely_cause(images, embed, facts["reference"], _redraw(facts), seconds)
+    return likely_cause(images, embed, known, _redraw(known), seconds)
 
 
-def _redraw(facts: dict[str, Any]) -> Any:
+def _redraw(known: "DomainReference") -> Any:
     """Pictures in the colours of training, by their brightness; None if these are not known."""
     import torch
     from matplotlib import colormaps
 
-    name = str((facts.get("reference") or {}).get("colour_map"))
+    name = str(known.colour_map)
     if name not in colormaps:
         return None
     table = torch.tensor(colormaps[name](range(256))[:, :3] * 255).round().to(torch.uint8)
@@ -212,14 +214,14 @@ def _redraw(facts: dict[str, Any]) -> Any:
     return redraw
 
 
-def same_folder(facts: dict[str, Any], examples: "Examples") -> bool:
+def same_folder(facts: "ModelFacts", examples: "Examples") -> bool:
     """Whether the model was trained on the folder of the examples."""
-    trained_on = str((facts["config"] or {}).get("data") or "")
+    trained_on = str(facts.config.get("data") or "")
     return bool(trained_on) and Path(trained_on).resolve() == examples.root.resolve()
 
 
 def write(
-    out: Path, page: dict[str, Any], facts: dict[str, Any], found: "Audit", tested: "Tested"
+    out: Path, page: dict[str, Any], facts: "ModelFacts", found: "Audit", tested: "Tested"
 ) -> list[str]:
     """Write the report and its files; returns the answer in a few lines."""
     import numpy as np
@@ -236,7 +238,7 @@ def write(
     groups, recordings = examples.groups, examples.recordings
     metrics: dict[str, Any] = {
         "test": score(tested.probabilities, tested.labels, groups, **keywords),
-        "temperature": facts["temperature"], "distance": page["distance"],
+        "temperature": facts.temperature, "distance": page["distance"],
     }  # fmt: skip
     if len(np.unique(recordings)) < len(recordings):
         songs = by_recording(tested.probabilities, tested.labels, recordings, groups)

@@ -1,18 +1,21 @@
 """How far pictures are from those that a model knows, and what would bring them nearer."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from train.models.facts import DomainReference
+
 N_FOLDS = 5
 LEAST_GAIN = 0.4  # part of the excess distance that a change must take away to be named
 
 
-def reference_of(embeddings: np.ndarray, groups: np.ndarray) -> dict[str, Any] | None:
-    """What distances are measured against, as plain data for the model file; None for few groups.
+def reference_of(
+    embeddings: np.ndarray, groups: np.ndarray, colour_map: str | None = None
+) -> DomainReference | None:
+    """What distances are measured against; None for few groups.
 
     embeddings float (n, F) of known pictures by the shipped model; groups (n,), whose pictures are
     alike. The usual distances are of a fifth of the groups that mean and spread have not seen.
@@ -29,13 +32,14 @@ def reference_of(embeddings: np.ndarray, groups: np.ndarray) -> dict[str, Any] |
         usual[fold == k] = _rms(z)
         shifts.append(_rms(z.mean(axis=0, keepdims=True))[0])
     mean, scale = _spread(embeddings)
-    return {
-        "mean": [float(f"{value:.5g}") for value in mean],
-        "scale": [float(f"{value:.5g}") for value in scale],
-        "far": float(np.quantile(usual, 0.95)),
-        "usual_shift": float(np.mean(shifts)),
-        "n_groups": len(names) // N_FOLDS,
-    }
+    return DomainReference(
+        mean=tuple(float(f"{value:.5g}") for value in mean),
+        scale=tuple(float(f"{value:.5g}") for value in scale),
+        far=float(np.quantile(usual, 0.95)),
+        usual_shift=float(np.mean(shifts)),
+        n_groups=len(names) // N_FOLDS,
+        colour_map=colour_map,
+    )
 
 
 def _spread(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,21 +52,21 @@ def _rms(values: np.ndarray) -> np.ndarray:
     return np.sqrt((values**2).mean(axis=1))
 
 
-def distances(embeddings: np.ndarray, reference: dict[str, Any]) -> np.ndarray:
+def distances(embeddings: np.ndarray, reference: DomainReference) -> np.ndarray:
     """Distance float (n,) of each embedding (n, F) from the middle of the known ones."""
     return _rms(_standardised(embeddings, reference))
 
 
-def shift(embeddings: np.ndarray, reference: dict[str, Any], n_groups: int) -> float:
+def shift(embeddings: np.ndarray, reference: DomainReference, n_groups: int) -> float:
     """How far the middle of embeddings (n, F) of so many groups is off; 1 is usual among known."""
     off = _rms(_standardised(embeddings, reference).mean(axis=0, keepdims=True))[0]
     # The middle of few groups is off by chance: as much as the root of their number tells.
-    by_chance = max(1.0, float(np.sqrt(reference["n_groups"] / n_groups)))
-    return float(off / (reference["usual_shift"] * by_chance))
+    by_chance = max(1.0, float(np.sqrt(reference.n_groups / n_groups)))
+    return float(off / (reference.usual_shift * by_chance))
 
 
-def _standardised(embeddings: np.ndarray, reference: dict[str, Any]) -> np.ndarray:
-    mean, scale = (np.array(reference[key]) for key in ("mean", "scale"))
+def _standardised(embeddings: np.ndarray, reference: DomainReference) -> np.ndarray:
+    mean, scale = np.array(reference.mean), np.array(reference.scale)
     return (embeddings - mean) / scale
 
 
@@ -118,7 +122,7 @@ def _side_by_side(n: int) -> Callable[[torch.Tensor], torch.Tensor]:
 def likely_cause(
     images: torch.Tensor,
     embed: Callable[[torch.Tensor], np.ndarray],
-    reference: dict[str, Any],
+    reference: DomainReference,
     redraw: Callable[[torch.Tensor], torch.Tensor] | None = None,
     seconds: float | None = None,
 ) -> tuple[str, float, float] | None:

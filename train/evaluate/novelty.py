@@ -6,10 +6,13 @@ because prediction without torch takes them too.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from train.models.facts import Novelty, NoveltyCheck
 
 CHECKS = {"colours": slice(0, 9), "structure": slice(9, 13)}
 FLOORS = {"colours": 1.0, "structure": 0.05}  # one grey level; five per cent: less is no difference
@@ -44,14 +47,14 @@ def measure(pixels: np.ndarray) -> np.ndarray:
     return np.concatenate([colours.mean(1), colours.std(1), apart, structure]).astype(np.float32)
 
 
-def describe_batches(batches: Iterable[Any], groups: np.ndarray) -> dict[str, Any] | None:
+def describe_batches(batches: Iterable[Any], groups: np.ndarray) -> Novelty | None:
     """`describe` of whole pictures that come as (uint8 tensor (B, 3, H, W), labels) in batches."""
     pictures = (image for images, _ in batches for image in images.permute(0, 2, 3, 1).numpy())
     return describe(np.stack([measure(picture) for picture in pictures]), groups)
 
 
-def describe(measures: np.ndarray, groups: np.ndarray) -> dict[str, Any] | None:
-    """What is familiar, as plain data for the model file, or None for fewer than 40 pictures.
+def describe(measures: np.ndarray, groups: np.ndarray) -> Novelty | None:
+    """What the training pictures look like, or None for fewer than 40 of them.
 
     measures: (n, 13) of the training pictures; groups: (n,), whose pictures are alike. The limit of
     each check is set on groups that its mean and spread have not seen.
@@ -61,31 +64,31 @@ def describe(measures: np.ndarray, groups: np.ndarray) -> dict[str, Any] | None:
         return None
     order = np.random.default_rng(0).permutation(len(names))
     fold = order[np.searchsorted(names, groups)] % N_FOLDS
-    section = {}
+    checks = {}
     for name, columns in CHECKS.items():
         values = measures[:, columns].astype(np.float64)
         held_out = np.empty(len(values))
         for k in range(N_FOLDS):
             held_out[fold == k] = _distances(values[fold == k], _fit(values[fold != k], name))
         limit = float(np.quantile(held_out, QUANTILE)) * MARGIN
-        section[name] = _fit(values, name) | {"limit": limit}
-    return section
+        checks[name] = replace(_fit(values, name), limit=limit)
+    return Novelty(**checks)
 
 
-def why_unfamiliar(pixels: np.ndarray, section: dict[str, Any] | None) -> str | None:
+def why_unfamiliar(pixels: np.ndarray, known: Novelty | None) -> str | None:
     """Why a picture, as for `measure`, is unlike the training pictures; None if it is like them.
 
-    section: what `describe` returned; without one, only a blank picture is told.
+    known: what `describe` returned; without it, only a blank picture is recognised.
     """
     if _is_blank(pixels[::16, ::16]) and _is_blank(pixels):  # few pixels tell most that are not
         return "it is blank: one colour from edge to edge, as silence is"
-    if section is None:
+    if known is None:
         return None
     values = measure(pixels).astype(np.float64)
-    if _too_far(values, section, "colours"):
+    if _too_far(values[CHECKS["colours"]], known.colours):
         return "its colours are not those of the training pictures"
-    if _too_far(values, section, "structure"):
-        below = values[CHECKS["structure"]] < np.array(section["structure"]["mean"])
+    if _too_far(values[CHECKS["structure"]], known.structure):
+        below = values[CHECKS["structure"]] < np.array(known.structure.mean)
         if below.all():
             return "it is even from edge to edge, as noise is, unlike the training pictures"
         return "its lines and changes are not those of the training pictures"
@@ -97,26 +100,24 @@ def _is_blank(pixels: np.ndarray) -> bool:
     return all(high - low <= BLANK for low, high in extrema)
 
 
-def _too_far(values: np.ndarray, section: dict[str, Any], name: str) -> bool:
-    check = section[name]
-    return float(_distances(values[None, CHECKS[name]], check)[0]) > check["limit"]
+def _too_far(values: np.ndarray, check: NoveltyCheck) -> bool:
+    return float(_distances(values[None], check)[0]) > check.limit
 
 
-def _fit(values: np.ndarray, name: str) -> dict[str, Any]:
-    """Mean, scale (k,) and inverse of the shrunk correlations (k, k) of values (n, k)."""
+def _fit(values: np.ndarray, name: str) -> NoveltyCheck:
+    """Mean, scale (k,) and inverse of the shrunk correlations (k, k) of values (n, k); no limit."""
     scale = np.sqrt(values.var(axis=0) + FLOORS[name] ** 2)
     z = (values - values.mean(axis=0)) / scale
     n_measures = values.shape[1]
     correlation = (1 - SHRINKAGE) * (z.T @ z) / len(z) + SHRINKAGE * np.eye(n_measures)
-    return {
-        "mean": values.mean(axis=0).tolist(),
-        "scale": scale.tolist(),
-        "inverse": np.linalg.inv(correlation).tolist(),
-    }
+    inverse = tuple(map(tuple, np.linalg.inv(correlation).tolist()))
+    return NoveltyCheck(
+        tuple(values.mean(axis=0).tolist()), tuple(scale.tolist()), inverse, limit=0.0
+    )
 
 
-def _distances(values: np.ndarray, check: dict[str, Any]) -> np.ndarray:
+def _distances(values: np.ndarray, check: NoveltyCheck) -> np.ndarray:
     """Mahalanobis distance of each row of values (n, k), per measure: about 1 is usual."""
-    z = (values - np.array(check["mean"])) / np.array(check["scale"])
-    squared = np.einsum("ij,jk,ik->i", z, np.array(check["inverse"]), z)
+    z = (values - np.array(check.mean)) / np.array(check.scale)
+    squared = np.einsum("ij,jk,ik->i", z, np.array(check.inverse), z)
     return np.sqrt(np.maximum(squared, 0) / z.shape[1])

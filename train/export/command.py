@@ -38,14 +38,14 @@ def import_weights(config: ExportConfig) -> int:
 
 def export_model(file: Path, config: ExportConfig) -> int:
     """Write each form, then check it, and print the table; the exit code."""
-    facts = model_file.read(file)
-    if "columns" in facts["image"]:
+    facts, weights = model_file.read(file)
+    if facts.is_table:
         raise ValueError(
             f"{file} classifies rows of tables; only networks of pictures are exported"
         )
-    pictures = _pictures(config, facts["image"], facts["config"].get("data"))
-    original = Original(model_file.rebuilt(facts), facts)
-    temperature = facts["temperature"]
+    pictures = _pictures(config, facts.image, facts.config.get("data"))
+    original = Original(model_file.rebuilt(facts, weights), facts)
+    temperature = facts.temperature
     truth, rate = _timed(TorchNetwork(original.module), pictures, temperature)
     rows = [HEADINGS, (str(file), _megabytes(file), f"{rate:.0f}", "", "")]
     out, left_out = Path(config.out or file.parent / "exported"), list[str]()
@@ -79,8 +79,7 @@ def _pictures(config: ExportConfig, spec: ImageSpec, trained_on: str | None) -> 
     if not found:
         raise ValueError(f"no pictures in {folder} to check on: give --pictures FOLDER")
     chosen = np.linspace(0, len(found) - 1, min(config.n_pictures, len(found))).round().astype(int)
-    width, height = spec["canvas"]
-    return np.stack([whole_picture(read_picture(found[i], (width, height)), spec) for i in chosen])
+    return np.stack([whole_picture(read_picture(found[i], spec.canvas), spec) for i in chosen])
 
 
 def _timed(network: Network, pictures: np.ndarray, temperature: float) -> tuple[np.ndarray, float]:

@@ -20,6 +20,7 @@ from train.export.onnx import picture_program
 from train.models import model_file, onnx_file
 from train.models.classifier import Classifier
 from train.models.ensemble import Ensemble
+from train.models.facts import ModelFacts
 from train.models.network import Network, OnnxNetwork, TorchNetwork
 
 
@@ -28,18 +29,17 @@ class Original:
     """What is exported: the network and the facts of its model file."""
 
     module: Any
-    facts: dict[str, Any]
+    facts: ModelFacts
 
     @property
     def json(self) -> str:
         """The facts without the weights."""
-        plain = {key: value for key, value in self.facts.items() if key != "weights"}
-        return json.dumps(plain)
+        return json.dumps(self.facts.to_dict())
 
 
 def to_onnx(original: Original, file: Path, _: np.ndarray) -> Network:
     """Write ONNX with the facts as metadata, in full precision, for predict.py or others."""
-    program = picture_program(original.module, original.facts["image"])
+    program = picture_program(original.module, original.facts.image)
     onnx_file.save(file, program, original.facts)
     return OnnxNetwork(onnx_file.load(file)[0])
 
@@ -68,7 +68,7 @@ def to_int8(original: Original, file: Path, pictures: np.ndarray) -> Network:
         warnings.simplefilter("ignore")
         logging.getLogger().setLevel(logging.ERROR)  # it recommends its own preparation, done here
         whole, prepared, small = (Path(made) / f"{n}.onnx" for n in ("whole", "prepared", "small"))
-        onnx.save(picture_program(original.module, original.facts["image"]), str(whole))
+        onnx.save(picture_program(original.module, original.facts.image), str(whole))
         quant_pre_process(whole, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
@@ -108,9 +108,9 @@ def to_safetensors(original: Original, file: Path, _: np.ndarray) -> Network:
     metadata = {"facts": original.json}
     write_whole(file, lambda temporary: save_file(weights, str(temporary), metadata))
     with safe_open(str(file), "pt") as opened:
-        facts = json.loads(opened.metadata()["facts"])
-        facts["weights"] = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    return TorchNetwork(model_file.rebuilt(facts))
+        facts = ModelFacts.from_dict(json.loads(opened.metadata()["facts"]))
+        read = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    return TorchNetwork(model_file.rebuilt(facts, read))
 
 
 def to_timm_hub(original: Original, folder: Path, _: np.ndarray) -> Network:
@@ -125,25 +125,25 @@ def to_timm_hub(original: Original, folder: Path, _: np.ndarray) -> Network:
     model, facts = original.module, original.facts
     if isinstance(model, Ensemble):
         raise ValueError("--timm-hub: timm has no ensembles; use --torchscript or --onnx")
-    if facts["pooling"] != "last":
+    if facts.pooling != "last":
         raise ValueError(
-            f"--timm-hub: timm has no network with pooling={facts['pooling']}; "
+            f"--timm-hub: timm has no network with pooling={facts.pooling}; "
             "train with --pooling last, or use --safetensors, --torchscript or --onnx"
         )
-    network = _timms(model, facts["backbone"], len(facts["classes"]))
-    spec = facts["image"]
+    network = _timms(model, facts.backbone, len(facts.classes))
+    spec = facts.image
     network.pretrained_cfg = network.pretrained_cfg | {
-        "input_size": [3, spec["height"], spec["width"]],
-        "mean": list(spec["mean"]),
-        "std": list(spec["std"]),
+        "input_size": [3, spec.height, spec.width],
+        "mean": list(spec.mean),
+        "std": list(spec.std),
         "crop_pct": 1.0,
-        "num_classes": len(facts["classes"]),
-        "label_names": facts["classes"],
+        "num_classes": len(facts.classes),
+        "label_names": list(facts.classes),
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_for_hf(network, str(folder), safe_serialization=True)
     again = timm.create_model(f"local-dir:{folder.resolve()}", pretrained=True)
-    mean, std = (255 * torch.tensor(spec[key]).view(3, 1, 1) for key in ("mean", "std"))
+    mean, std = (255 * torch.tensor(one).view(3, 1, 1) for one in (spec.mean, spec.std))
     return TorchNetwork(torch.nn.Sequential(_Normalised(mean, std), again).eval())
 
 

@@ -4,18 +4,20 @@ import contextlib
 import io
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+from data.images.read import ImageSpec
 
 if TYPE_CHECKING:
     import onnx
 
 
-def picture_program(module: nn.Module, spec: dict[str, Any]) -> "onnx.ModelProto":
+def picture_program(module: nn.Module, spec: ImageSpec) -> "onnx.ModelProto":
     """`program_of` a classifier: "images" uint8 (B, 3, height, width) to "logits" (B, C)."""
-    images = torch.zeros(2, 3, spec["height"], spec["width"], dtype=torch.uint8)
+    images = torch.zeros(2, 3, spec.height, spec.width, dtype=torch.uint8)
     return program_of(module.to(memory_format=torch.contiguous_format), images, "images")
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import torch
 
+from data.images.read import ImageSpec
 from train.models import model_file
 from train.models.classifier import Classifier, create_backbone
+from train.models.facts import ModelFacts
 from train.models.pretrained import read_weights
 
 BACKBONE = "resnet50"  # what the usual scripts save: torchvision's, whose names timm shares
@@ -48,19 +50,9 @@ def import_state_dict(
         reason = " ".join(str(error).split("\n\t")[1:2])[:150]
         raise ValueError(f"{file}: the weights are not those of {BACKBONE} ({reason})") from None
     mean, std = (tuple(backbone.pretrained_cfg[key]) for key in ("mean", "std"))
-    spec = {"width": size[0], "height": size[1], "canvas": size, "mean": mean, "std": std}
-    model_file.save(
-        out,
-        model.state_dict(),
-        backbone=BACKBONE,
-        pooling="last",
-        classes=classes,
-        image=spec,
-        render=None,
-        temperature=1.0,
-        config={},
-        metrics={},
-    )
+    spec = ImageSpec(size[0], size[1], size, mean, std)
+    facts = ModelFacts(BACKBONE, "last", classes, spec, 1.0, revision=model_file.revision())
+    model_file.save(out, model.state_dict(), facts)
 
 
 def _tensors(file: Path) -> dict[str, torch.Tensor]:

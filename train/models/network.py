@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from train.models import onnx_file
+from train.models.facts import ModelFacts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,7 +74,7 @@ class OnnxNetwork:
         return logits
 
 
-def open_network(file: str | Path) -> tuple[Network, dict[str, Any]]:
+def open_network(file: str | Path) -> tuple[Network, ModelFacts]:
     """(network, facts) of a .pth or .onnx model file; ValueError with one line if it is neither.
 
     A .pth runs on the GPU if there is one.

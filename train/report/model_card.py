@@ -14,7 +14,7 @@ from train.report.caveats import answer, to_doubt, to_trust, unit_of
 def write_card(run: Path, facts: dict[str, Any]) -> None:
     """Write `run`/model_card.md.
 
-    facts: those of `report.write_report`, and backbone, image (the spec) and render.
+    facts: those of `report.write_report`, and model, the facts of the model file.
     """
     metrics = facts["metrics"]
     audit = facts["audit"] or {}

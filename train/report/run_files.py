@@ -24,6 +24,7 @@ from train.loop.fit import Progress
 from train.loop.head import embeddings_of
 from train.loop.inference import apply
 from train.models import model_file, onnx_file
+from train.models.facts import DomainReference, ModelFacts
 from train.report.gallery import Tested, look_at
 from train.report.model_card import write_card
 from train.report.page import write_report
@@ -41,39 +42,45 @@ def finish(
 ) -> list[str]:
     """Test the best model once and write the run's files; returns the answer in a few lines.
 
-    facts: title, backbone, image (the spec), render, config (dict), and of the report first_line,
-    notes, counts, audit, config_text, command and started (a monotonic time).
+    facts: title, backbone, inputs (of the model file), render, config (dict), and of the report
+    first_line, notes, counts, audit, config_text, command and started (a monotonic time).
     """
     run = trainer.run
     outcome = conclude(trainer, finished, folds, test, examples)
     trainer = replace(trainer, model=outcome.model)
     metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
     development = positions_in(folds)
-    tested = _tested(trainer, outcome, examples, facts["image"]["canvas"])
-    familiar = describe_batches(trainer.batches(development), examples.groups[development])
-    saved = model_file.save(
-        run / "model.pth", outcome.weights,
-        backbone=facts["backbone"], pooling=trainer.model.pooling, classes=examples.classes,
-        image=facts["image"], render=facts["render"], temperature=outcome.temperature,
-        config=facts["config"], metrics=metrics, familiar=familiar,
-        reference=_reference(trainer, development, examples.groups, facts["audit"]),
-    )  # fmt: skip
+    tested = _tested(trainer, outcome, examples, facts["inputs"].canvas)
+    model_facts = ModelFacts(
+        backbone=facts["backbone"],
+        pooling=trainer.model.pooling,
+        classes=examples.classes,
+        inputs=facts["inputs"],
+        temperature=outcome.temperature,
+        render=facts["render"],
+        config=facts["config"],
+        metrics=metrics,
+        novelty=describe_batches(trainer.batches(development), examples.groups[development]),
+        domain=_reference(trainer, development, examples.groups, facts["audit"]),
+        revision=model_file.revision(),
+    )
+    model_file.save(run / "model.pth", outcome.weights, model_facts)
     write_json(run / "metrics.json", metrics)
     write_predictions(run / "predictions.csv", outcome, examples)
     write_history(run / "history.csv", finished)
-    page = facts | {"metrics": metrics, "summary": summary_lines(metrics)}
+    page = facts | {"model": model_facts, "metrics": metrics, "summary": summary_lines(metrics)}
     page |= {"seconds": metrics["seconds"], "distance": []}
     write_report(run, page, finished[: len(folds)], tested)
     write_card(run, page)
-    program = picture_program(trainer.model, facts["image"])
-    onnx_file.save(run / "model.onnx", program, saved)
+    program = picture_program(trainer.model, model_facts.image)
+    onnx_file.save(run / "model.onnx", program, model_facts)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return page["summary"]
 
 
 def _reference(
     trainer: Trainer, development: np.ndarray, groups: np.ndarray, audit: dict[str, Any] | None
-) -> dict[str, Any] | None:
+) -> DomainReference | None:
     """What later pictures are compared with: some of all folds', by the model that is shipped."""
     some = np.sort(np.random.default_rng(0).permutation(development)[:MOST_COMPARED])
     if trainer.config.finetune == "none":  # the backbone is as it was: they are known
@@ -81,8 +88,7 @@ def _reference(
     else:
         model = trainer.model.eval()
         embeddings = apply(model.features, trainer.batches(some), trainer.fabric.device)
-    reference = reference_of(embeddings, groups[some])
-    return reference and reference | {"colour_map": (audit or {}).get("colour_map")}
+    return reference_of(embeddings, groups[some], (audit or {}).get("colour_map"))
 
 
 def _tested(

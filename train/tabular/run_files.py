@@ -23,6 +23,7 @@ from train.export.onnx import program_of
 from train.loop.cross_validation import Trainer
 from train.loop.fit import Progress
 from train.models import model_file, onnx_file
+from train.models.facts import ModelFacts
 from train.report.gallery import Tested
 from train.report.model_card import write_card
 from train.report.page import write_report
@@ -41,27 +42,34 @@ def finish_table(
 ) -> list[str]:
     """Test the shipped model once and write the run's files; returns the answer in a few lines.
 
-    facts: as for `finish.finish`; its image holds the names of the columns.
+    facts: as for `finish.finish`; its inputs are the names of the columns.
     """
     run = trainer.run
     outcome = conclude(trainer, finished, folds, test, examples)
     trainer = replace(trainer, model=outcome.model)
     seconds = round(time.monotonic() - facts["started"], 1)
     metrics = outcome.metrics | {"unit": "row", "seconds": seconds}
-    saved = model_file.save(
-        run / "model.pth", outcome.weights, backbone=facts["backbone"], pooling="table",
-        classes=examples.classes, image=facts["image"], render=facts["render"],
-        temperature=outcome.temperature, config=facts["config"], metrics=metrics,
-    )  # fmt: skip
+    model_facts = ModelFacts(
+        backbone=facts["backbone"],
+        pooling="table",
+        classes=examples.classes,
+        inputs=facts["inputs"],
+        temperature=outcome.temperature,
+        render=facts["render"],
+        config=facts["config"],
+        metrics=metrics,
+        revision=model_file.revision(),
+    )
+    model_file.save(run / "model.pth", outcome.weights, model_facts)
     write_json(run / "metrics.json", metrics)
     write_predictions(run / "predictions.csv", outcome, examples)
     write_history(run / "history.csv", finished)
-    page = facts | {"metrics": metrics, "summary": summary_lines(metrics)}
+    page = facts | {"model": model_facts, "metrics": metrics, "summary": summary_lines(metrics)}
     page |= {"seconds": seconds, "distance": []}
     write_report(run, page, finished[: len(folds)], _tested(trainer, outcome, examples))
     write_card(run, page)
-    program = _program(trainer, len(facts["image"]["columns"]))
-    onnx_file.save(run / "model.onnx", program, saved)
+    program = _program(trainer, len(model_facts.columns))
+    onnx_file.save(run / "model.onnx", program, model_facts)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return page["summary"]
 

@@ -1,6 +1,7 @@
 """Which columns of a table a model's answers hang on: SHAP values, by the package shap."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def shap_values(model: Any, temperature: float, values: np.ndarray, seed: int = 
     return explainer(rows, max_evals=evaluations, silent=True).values
 
 
-def draw_summary(found: np.ndarray, columns: list[str], classes: list[str]) -> Figure:
+def draw_summary(found: np.ndarray, columns: Sequence[str], classes: Sequence[str]) -> Figure:
     """The mean absolute SHAP value of each column, by class, the most important on top."""
     weight = np.abs(found).mean(axis=0)  # (F, C)
     order = np.argsort(-weight.sum(axis=1))[:N_COLUMNS]

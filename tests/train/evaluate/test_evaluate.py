@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -112,12 +113,12 @@ def test_distances_know_kin_from_strangers() -> None:
     known = rng.normal(size=(120, 30)) + rng.normal(size=(40, 30))[groups]
     reference = reference_of(known, groups)
     assert reference is not None
-    json.dumps(reference)  # plain data for the model file
+    json.dumps(asdict(reference))  # plain data for the model file
     kin = rng.normal(size=(60, 30)) + rng.normal(size=(20, 30))[np.repeat(np.arange(20), 3)]
     assert shift(kin, reference, 20) < 1.4
-    assert (distances(kin, reference) > reference["far"]).mean() < 0.15
+    assert (distances(kin, reference) > reference.far).mean() < 0.15
     assert shift(kin + 1.5, reference, 20) > 3
-    assert (distances(kin + 3, reference) > reference["far"]).mean() > 0.9
+    assert (distances(kin + 3, reference) > reference.far).mean() > 0.9
     assert reference_of(known[:12], groups[:12]) is None
 
 

@@ -91,8 +91,9 @@ def test_held_out_music_is_not_told(demo: tuple) -> None:
         section = familiar.describe(measures[~held], groups[~held])
         assert section is not None
         for name, columns in familiar.CHECKS.items():
-            distances = familiar._distances(measures[held, columns], section[name])
-            flagged += int((distances > section[name]["limit"]).sum())
+            check = getattr(section, name)
+            distances = familiar._distances(measures[held, columns], check)
+            flagged += int((distances > check.limit).sum())
         total += int(held.sum())
     assert flagged / total <= 0.03
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import softmax
 
 from predict import load
-from tests.helpers import SHORT, TINY, run_script
+from tests.helpers import SHORT, TINY, facts_of_pictures, run_script
 from train.models import model_file
 from train.models.classifier import Classifier, create_backbone
 from train.models.ensemble import Ensemble, ensemble_of, members_of, weights_of_members
@@ -66,11 +66,8 @@ def test_its_file_brings_it_back(one_backbone: bool, images: torch.Tensor, tmp_p
     ensemble = ensemble_of(classifier(9), weights, 0.7).eval()
     sizes = []
     for name, state in (("one", weights[0]), ("many", ensemble.state_dict())):
-        model_file.save(
-            tmp_path / name, state, backbone="test_resnet", pooling="last",
-            classes=("a", "b", "c"), render=None, temperature=0.7, config={}, metrics={},
-            image={"width": 32, "height": 32, "canvas": (32, 32), "mean": (), "std": ()},
-        )  # fmt: skip
+        facts = facts_of_pictures(32, 32, classes=("a", "b", "c"), temperature=0.7)
+        model_file.save(tmp_path / name, state, facts)
         sizes.append((tmp_path / name).stat().st_size)
     again, _ = model_file.load(tmp_path / "many")
     assert isinstance(again, Ensemble) and again.one_backbone == one_backbone

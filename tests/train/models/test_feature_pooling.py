@@ -11,6 +11,7 @@ import timm
 import torch
 from scipy.linalg import sqrtm
 
+from tests.helpers import facts_of_pictures
 from train.export.onnx import picture_program
 from train.loop.head import standardise
 from train.models.classifier import Classifier, count_features, create_backbone, wide
@@ -139,7 +140,7 @@ def test_a_stage_of_many_channels_is_explained_and_exported(tmp_path: Path) -> N
     with torch.inference_mode():
         logits = model(images)
     assert grad_cam(model, images, 1).shape == (2, 64, 64)
-    onnx.save(picture_program(model, {"width": 64, "height": 64}), tmp_path / "m.onnx")
+    onnx.save(picture_program(model, facts_of_pictures(64, 64).image), tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
     [answered] = session.run(None, {"images": images.numpy()})
     assert np.allclose(answered, logits.numpy(), atol=1e-3)

@@ -10,7 +10,7 @@ import pytest
 import timm
 import torch
 
-from tests.helpers import ROOT
+from tests.helpers import ROOT, facts_of_pictures
 from train.config import TrainConfig
 from train.export.onnx import picture_program
 from train.loop.optim import make_optimizer
@@ -133,7 +133,7 @@ def test_each_learns_where_a_burst_is_high_or_low(name: str) -> None:
 def test_onnx_answers_as_torch_does(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Classifier(create_backbone(name, (64, 16)), 3, dropout=0.5)
-    onnx.save(picture_program(model, {"width": 64, "height": 16}), tmp_path / "m.onnx")
+    onnx.save(picture_program(model, facts_of_pictures(64, 16).image), tmp_path / "m.onnx")
     images = torch.randint(0, 256, (5, 3, 16, 64), dtype=torch.uint8)
     with torch.inference_mode():
         expected = model.eval()(images).numpy()
