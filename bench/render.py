@@ -92,7 +92,7 @@ def stages(audio: Path) -> None:
     from render import RenderSettings
     from render.audio.decode import decode_stream
     from render.audio.stream import windows
-    from render.output.checksum import fingerprint
+    from render.output.reconcile import fingerprint
     from render.spectrogram.image import picture, png_bytes
     from render.spectrogram.spectra import mel
 

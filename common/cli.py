@@ -11,9 +11,26 @@ import re
 import sys
 import typing
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter, Namespace
+
+if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain numbers
+    PositiveInt: TypeAlias = int
+    NonNegativeInt: TypeAlias = int
+    PositiveFloat: TypeAlias = float
+    NonNegativeFloat: TypeAlias = float
+    OpenUnitInterval: TypeAlias = float
+    ClosedUnitInterval: TypeAlias = float
+else:
+    from jsonargparse.typing import (  # noqa: F401 - for the settings of every room
+        ClosedUnitInterval,
+        NonNegativeFloat,
+        NonNegativeInt,
+        OpenUnitInterval,
+        PositiveFloat,
+        PositiveInt,
+    )
 
 # Read by onnxruntime when it is imported: it would report its use to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

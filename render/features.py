@@ -1,18 +1,14 @@
 """A recording as 57 numbers: the table that people train on when they do not train on pictures."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from render.audio import decode as audio
+from common.files import write_csv
+from render.audio.decode import DecodeError, decode_stream
 from render.audio.stream import windows
-from render.collection import results
-from render.output.clip_table import write_whole
+from render.parallel import Workers, run_all
 from render.settings import RenderSettings
 from render.sources.folders import Recording
 
@@ -24,7 +20,6 @@ FRAME_FEATURES = (
     "zero_crossing_rate", "spectral_contrast", "tonnetz",
     *(f"mfcc{i}" for i in range(1, N_MFCC + 1)),
 )  # fmt: skip
-FACTS = ("path", "label", "group")
 COLUMNS = ("tempo", *(f"{name}_{part}" for name in FRAME_FEATURES for part in ("mean", "var")))
 BLOCK_SECONDS = 60.0  # analysed at once, so that memory does not grow with the recording
 
@@ -35,6 +30,17 @@ class FeatureJob:
 
     recording: Recording
     settings: RenderSettings
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """A recording's features by COLUMNS, or the reason why there are none."""
+
+    path: str
+    label: str
+    group: str
+    values: dict[str, float]
+    reason: str = ""
 
 
 def features(y: np.ndarray, settings: RenderSettings) -> dict[str, np.ndarray]:
@@ -70,48 +76,41 @@ def features(y: np.ndarray, settings: RenderSettings) -> dict[str, np.ndarray]:
     return values | {f"mfcc{i + 1}": mfcc[i : i + 1] for i in range(N_MFCC)}
 
 
-def describe(job: FeatureJob) -> dict[str, Any]:
-    """The recording's row of the table, with the `reason` if it cannot be decoded.
+def describe(job: FeatureJob) -> FeatureRow:
+    """The recording's row of the table.
 
     Means and variances are over all frames of all its minutes; the tempo is their median.
     """
     r, settings = job.recording, job.settings
-    row: dict[str, Any] = {"path": r.source, "label": r.label, "group": r.group or r.name}
+    group = r.group or r.name
     length = round(BLOCK_SECONDS * settings.sr)
     blocks = []
     try:
-        for _, _, y in windows(audio.decode_stream(r.path, settings.sr), length, length):
+        for _, _, y in windows(decode_stream(r.path, settings.sr), length, length):
             blocks.append(features(y, settings))
         if not blocks:
-            raise audio.DecodeError("it has no samples")
-    except (audio.DecodeError, OSError) as error:
-        return row | {"reason": str(error)}
-    row["tempo"] = float(np.median([block["tempo"] for block in blocks]))
+            raise DecodeError("it has no samples")
+    except (DecodeError, OSError) as error:
+        return FeatureRow(r.source, r.label, group, {}, str(error))
+    values = {"tempo": float(np.median([block["tempo"] for block in blocks]))}
     for name in FRAME_FEATURES:
         frames = np.concatenate([block[name].ravel() for block in blocks])
-        row[f"{name}_mean"], row[f"{name}_var"] = float(frames.mean()), float(frames.var())
-    return row | {"reason": ""}
+        values |= {f"{name}_mean": float(frames.mean()), f"{name}_var": float(frames.var())}
+    return FeatureRow(r.source, r.label, group, values)
 
 
 def write_features(
-    recordings: list[Recording],
-    file: Path,
-    settings: RenderSettings,
-    jobs: int,
-    cluster: str,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+    recordings: list[Recording], file: Path, settings: RenderSettings, workers: Workers
 ) -> list[tuple[str, str]]:
     """Write the table of all recordings to `file`; (source, reason) of those left out, sorted."""
-    work = (FeatureJob(r, settings) for r in recordings)
-    rows = list(progress(results(work, len(recordings), jobs, cluster, describe), len(recordings)))
-    good = sorted((row for row in rows if not row["reason"]), key=lambda row: row["path"])
+    jobs = (FeatureJob(r, settings) for r in recordings)
+    rows = list(run_all(describe, jobs, len(recordings), workers))
+    good = sorted((row for row in rows if not row.reason), key=lambda row: row.path)
     if not good:
-        raise ValueError(f"none of {len(rows)} recordings can be decoded: {rows[0]['reason']}")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, (*FACTS, *COLUMNS), extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in good:
-        writer.writerow(row | {name: f"{row[name]:.6g}" for name in COLUMNS})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, text.getvalue().encode())
-    return sorted((row["path"], row["reason"]) for row in rows if row["reason"])
+        raise ValueError(f"none of {len(rows)} recordings can be decoded: {rows[0].reason}")
+    cells = (
+        [row.path, row.label, row.group, *(f"{row.values[name]:.6g}" for name in COLUMNS)]
+        for row in good
+    )
+    write_csv(file, ("path", "label", "group", *COLUMNS), cells)
+    return sorted((row.path, row.reason) for row in rows if row.reason)

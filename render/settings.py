@@ -1,95 +1,138 @@
-"""All that turns samples into pixels: saved as render.json, carried inside the model file."""
+"""Everything that turns samples into pixels: saved as render.json, carried in the model file."""
 
 import dataclasses
 import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from common.cli import option
+from common.cli import NonNegativeFloat, PositiveFloat, PositiveInt, option
+from common.validation import check_fields
 
 VERSION = 1  # of the pixels: raised when the same settings give other pixels than before
 REPRESENTATIONS = ("mel", "log", "stft", "cqt", "mfcc", "chroma", "tempogram")
-COLORMAPS = ("magma", "inferno", "plasma", "viridis", "cividis", "turbo", "gray")
+Colormap = Literal["magma", "inferno", "plasma", "viridis", "cividis", "turbo", "gray"]
 CQT_BINS = 84  # seven octaves of semitones
+TEMPOGRAM_LAGS = 384  # librosa's default
+# Settings also come inside the model files of strangers. What is larger than any of these would
+# need gigabytes; pictures and clips that people make stay far below.
+MOST_SR = 768_000
+MOST_N_FFT = 1 << 14
+MOST_BANDS = 1 << 11
+MOST_CLIP_SAMPLES = 1 << 25
+MOST_PIXELS = 1 << 24
 
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """Samples to pixels"""
+    """From samples to pixels"""
 
-    sr: int = option(22_050, "sampling rate in Hz that every recording is brought to")
-    n_fft: int = option(2048, "window length of a frame, in samples at sr")
-    hop_length: int = option(512, "distance of two frames, in samples at sr")
-    clip_seconds: float = option(10.0, "length of a clip, that is of one picture, in seconds")
+    sr: PositiveInt = option(22_050, "sampling rate in Hz to which every recording is resampled")
+    n_fft: PositiveInt = option(2048, "window length of a frame, in samples at sr")
+    hop_length: PositiveInt = option(512, "distance between two frames, in samples at sr")
+    clip_seconds: PositiveFloat = option(
+        10.0, "length of a clip in seconds; each clip becomes one picture"
+    )
     channels: str = option(
         "mel",
-        "one representation, or three as red, green and blue; each one of "
-        f"{', '.join(REPRESENTATIONS)}, with a window length of its own after a colon: "
+        "one representation, or three for red, green and blue; each is one of "
+        f"{', '.join(REPRESENTATIONS)}, with a window length of its own after a colon if need be: "
         "mel,cqt,chroma or mel:512,mel:2048,mel:8192",
     )
-    scale: str = option("db", "db, or pcen (per-channel energy normalisation)")
-    n_mels: int = option(128, "bands of mel and of log")
-    n_mfcc: int = option(20, "coefficients of mfcc")
-    fmin: float = option(0.0, "lowest frequency in Hz of mel, log and stft")
-    fmax: float | None = option(None, "highest frequency in Hz; nothing means sr / 2")
-    top_db: float = option(80.0, "range of the picture in dB: what is further below ref is black")
-    ref: str = option("max", "what is brightest: max (the clip's loudest point) or a power, as 1.0")
-    win_length: int | None = option(
-        None, "length of the window in samples at sr, at most n_fft; nothing means n_fft"
+    scale: Literal["db", "pcen"] = option(
+        "db", "decibels, or per-channel energy normalisation (pcen)"
     )
-    window: str = option("hann", "hann (periodic, librosa's) or hann-symmetric (Kaldi's)")
-    edges: str = option("silence", "what lies beyond the ends of a clip: silence or mirror")
-    preemphasis: float = option(0.0, "part of the sample before that each sample loses, as 0.97")
-    mel_scale: str = option("slaney", "of mel: slaney (equal area, librosa's) or kaldi (peak 1)")
-    log_offset: float = option(
-        0.0, "power added before decibels are taken, as 1e-5; 0 adds none and stops at 1e-10"
+    n_mels: PositiveInt = option(128, "number of bands of mel and of log")
+    n_mfcc: PositiveInt = option(20, "number of coefficients of mfcc")
+    fmin: NonNegativeFloat = option(0.0, "lowest frequency of mel, log and stft, in Hz")
+    fmax: PositiveFloat | None = option(
+        None, "highest frequency of mel, log and stft, in Hz; the default is sr / 2"
     )
-    short: str = option("repeat", "recordings shorter than a clip: repeat, pad (silence) or skip")
-    size: str = option("", "WxH of the pictures; nothing means one pixel per frame and band")
-    colormap: str = option("magma", f"colours of a picture of one channel: {', '.join(COLORMAPS)}")
+    top_db: PositiveFloat = option(
+        80.0, "dynamic range of the picture in dB: anything quieter than ref by more is black"
+    )
+    ref: str = option(
+        "max", "the power shown brightest: max (the loudest point of the clip) or a number, as 1.0"
+    )
+    win_length: PositiveInt | None = option(
+        None, "length of the window in samples at sr, at most n_fft; the default is n_fft"
+    )
+    window: Literal["hann", "hann-symmetric"] = option(
+        "hann", "window function: hann (periodic, as librosa) or hann-symmetric (as Kaldi)"
+    )
+    edges: Literal["silence", "mirror"] = option(
+        "silence", "what frames at the ends of a clip see beyond it: silence or its mirror image"
+    )
+    preemphasis: NonNegativeFloat = option(
+        0.0, "factor of the previous sample that is subtracted from each, as 0.97; 0 is off"
+    )
+    mel_scale: Literal["slaney", "kaldi"] = option(
+        "slaney", "mel filters: slaney (equal area, as librosa) or kaldi (peak 1)"
+    )
+    log_offset: NonNegativeFloat = option(
+        0.0, "power added before decibels are taken, as 1e-5; 0 adds none and clips at 1e-10"
+    )
+    short: Literal["repeat", "pad", "skip"] = option(
+        "repeat",
+        "what to do with a recording shorter than a clip: repeat it, pad it with silence "
+        "or skip it",
+    )
+    size: str = option(
+        "", "WIDTHxHEIGHT of the pictures; the default is one pixel per frame and band"
+    )
+    colormap: Colormap = option("magma", "colour map of a picture of one channel")
 
     def __post_init__(self) -> None:
-        for name in ("sr", "n_fft", "hop_length", "clip_seconds", "n_mels", "n_mfcc", "top_db"):
-            _require(getattr(self, name) > 0, f"{name}={getattr(self, name)} must be positive")
-        for name, allowed in (
-            ("scale", ("db", "pcen")),
-            ("window", ("hann", "hann-symmetric")),
-            ("edges", ("silence", "mirror")),
-            ("mel_scale", ("slaney", "kaldi")),
-            ("short", ("repeat", "pad", "skip")),
-            ("colormap", COLORMAPS),
-        ):
-            value = getattr(self, name)
-            _require(value in allowed, f"{name}={value} must be one of {', '.join(allowed)}")
+        """Raise ValueError naming the first value that is wrong, and what it must be."""
+        check_fields(self)
         top = self.sr / 2 if self.fmax is None else self.fmax
         _require(
-            0 <= self.fmin < top <= self.sr / 2,
+            self.fmin < top <= self.sr / 2,
             f"fmin={self.fmin} and fmax={top} must lie in 0 <= fmin < fmax <= sr/2={self.sr / 2}",
         )
         _require(
-            not self.size or re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size) is not None,
+            not self.size
+            or re.fullmatch(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", self.size) is not None,
             f"size={self.size} must be WIDTHxHEIGHT in pixels, as 224x224",
         )
-        _require(self.ref == "max" or _is_power(self.ref), f"ref={self.ref}: max or a power > 0")
         for _, n_fft in self.layers:
             _require(
                 self.win_length is None or 2 <= self.win_length <= n_fft,
                 f"win_length={self.win_length} must lie in 2 to n_fft={n_fft}",
             )
-        _require(0 <= self.preemphasis < 1, f"preemphasis={self.preemphasis} must lie in 0 to 1")
+        _require(self.preemphasis < 1, f"preemphasis={self.preemphasis} must lie in 0 to 1")
         _require(
-            math.isfinite(self.log_offset) and self.log_offset >= 0,
-            f"log_offset={self.log_offset} must be a power of 0 or more",
+            self.ref == "max" or _is_power(self.ref), f"ref={self.ref} must be max or a power > 0"
         )
         _require(
             len(self.layers) in (1, 3), f"channels={self.channels} must name one or three of them"
+        )
+        self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        _require(self.sr <= MOST_SR, f"sr={self.sr} must be {MOST_SR} at most")
+        _require(
+            self.clip_seconds <= MOST_CLIP_SAMPLES / self.sr,
+            f"clip_seconds={self.clip_seconds} must be {MOST_CLIP_SAMPLES / self.sr:.0f} at most "
+            f"at sr={self.sr}",
         )
         _require(
             self.clip_samples >= self.n_fft,
             f"clip_seconds={self.clip_seconds} is shorter than one window (n_fft={self.n_fft})",
         )
+        for name in ("n_mels", "n_mfcc"):
+            value = getattr(self, name)
+            _require(value <= MOST_BANDS, f"{name}={value} must be {MOST_BANDS} at most")
+        for representation, n_fft in self.layers:
+            _require(n_fft <= MOST_N_FFT, f"n_fft={n_fft} must be {MOST_N_FFT} at most")
+            n_values = self.frames * self._n_bands(representation, n_fft)
+            _require(
+                max(n_values, self.width * self.height) <= MOST_PIXELS,
+                f"a picture of {self.width} x {self.height} pixels from {self.frames} frames of "
+                f"{representation} is too large: the limit is {MOST_PIXELS} values. Choose shorter "
+                "clips, a longer hop_length or a smaller size",
+            )
 
     @property
     def layers(self) -> list[tuple[str, int]]:
@@ -97,8 +140,9 @@ class RenderSettings:
         layers = []
         for channel in self.channels.split(","):
             name, _, n_fft = channel.strip().partition(":")
+            right = not n_fft or (re.fullmatch("[0-9]{2,9}", n_fft) and int(n_fft) >= 32)
             _require(
-                name in REPRESENTATIONS and (not n_fft or (n_fft.isdigit() and int(n_fft) >= 32)),
+                name in REPRESENTATIONS and bool(right),
                 f"channels: {channel} must be NAME or NAME:N_FFT, NAME one of "
                 f"{', '.join(REPRESENTATIONS)}, N_FFT 32 or more",
             )
@@ -107,12 +151,12 @@ class RenderSettings:
 
     @property
     def clip_samples(self) -> int:
-        """Samples of a clip at sr."""
+        """Number of samples of a clip at sr."""
         return round(self.clip_seconds * self.sr)
 
     @property
     def frames(self) -> int:
-        """Frames of a clip: frame t is centred at sample t * hop_length, up to and past the end.
+        """Number of frames: frame t is centred at sample t * hop_length, up to and past the end.
 
         A clip that is mirrored at its ends has no frame past the end, and with pre-emphasis, which
         needs the sample before, it is one sample shorter: as torch.stft counts.
@@ -132,17 +176,26 @@ class RenderSettings:
         if self.size:
             return int(self.size.split("x")[1])
         name, n_fft = self.layers[0]
-        bands = {"stft": n_fft // 2 + 1, "cqt": CQT_BINS, "mfcc": self.n_mfcc, "chroma": 12}
-        return bands.get(name, 128 if name == "tempogram" else self.n_mels)
+        return 128 if name == "tempogram" else self._n_bands(name, n_fft)
+
+    def _n_bands(self, name: str, n_fft: int) -> int:
+        """Rows of the representation before it is scaled to the picture's height."""
+        other = {"stft": n_fft // 2 + 1, "cqt": CQT_BINS, "mfcc": self.n_mfcc, "chroma": 12}
+        return (other | {"tempogram": TEMPOGRAM_LAGS}).get(name, self.n_mels)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; width, height and version are told with them."""
+        """Plain values for JSON, with the width, the height and the version."""
         derived = {"width": self.width, "height": self.height, "version": VERSION}
         return dataclasses.asdict(self) | derived
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RenderSettings":
-        """The settings that to_dict wrote. Raises ValueError when another version wrote them."""
+        """The settings that to_dict wrote.
+
+        Raises ValueError when another version wrote them or a value is not allowed.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(f"render settings must be names with values, not {values!r:.40}")
         if values.get("version") != VERSION:
             raise ValueError(
                 f"render settings of version {values.get('version')}; this program reads {VERSION}"
@@ -160,7 +213,11 @@ class RenderSettings:
     @classmethod
     def from_json(cls, text: str) -> "RenderSettings":
         """The settings in the text of a render.json."""
-        return cls.from_dict(json.loads(text))
+        try:
+            values = json.loads(text)
+        except RecursionError:
+            raise ValueError("the JSON of the render settings is nested too deeply") from None
+        return cls.from_dict(values)
 
 
 def _require(condition: bool, message: str) -> None:

@@ -4,20 +4,25 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from render.audio import clips
-from render.audio import decode as audio
-from render.audio.clips import ClipSettings, Piece
-from render.audio.effects import augmented
+from common.files import write_bytes
+from render.audio.clips import (
+    ClipSettings,
+    Piece,
+    all_starts,
+    augmented,
+    starts,
+    with_augmentations,
+)
+from render.audio.decode import DecodeError, decode_stream, probe
 from render.audio.stream import cut, fill, windows
-from render.output.checksum import fingerprint, stamp
-from render.output.clip_table import write_whole
-from render.output.reconcile import remove_pictures
+from render.output.clip_table import ClipRow
+from render.output.journal import Entry
+from render.output.reconcile import fingerprint, remove_pictures, stamp
 from render.settings import RenderSettings
 from render.sources.folders import Recording
 from render.spectrogram.image import picture, png_bytes
@@ -35,127 +40,129 @@ np.empty(31 << 20, dtype=np.uint8)
 
 @dataclass(frozen=True)
 class Job:
-    """A recording to render. clips: how many, 0 for all. before: its line of the journal."""
+    """A recording to render. clips: how many, 0 for all. before: its entry of an earlier run."""
 
     recording: Recording
     out: Path
     settings: RenderSettings
-    placing: ClipSettings
+    clip_settings: ClipSettings
     clips: int
-    before: dict[str, Any] | None = None
+    before: Entry | None = None
 
     @property
     def key(self) -> str:
         """Changes with everything, other than the sound, that the pictures depend on."""
         r = self.recording
         facts = [r.name, r.label, r.group, r.split, self.clips]
-        facts += [self.settings.to_dict(), self.placing.to_dict()]
+        facts += [self.settings.to_dict(), self.clip_settings.to_dict()]
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def render_recording(job: Job) -> dict[str, Any]:
-    """Write the recording's pictures; its line of the journal, with `made` pictures written.
+@dataclass(frozen=True)
+class Rendered:
+    """What became of a recording: its entry for the journal, and how many pictures were written."""
 
-    What cannot be decoded is told in `reason`; clips before the fault are kept.
+    entry: Entry
+    made: int
+
+
+def render_recording(job: Job) -> Rendered:
+    """Write the recording's pictures, unless they are there and nothing has changed.
+
+    Why it cannot be decoded is the entry's `reason`; clips before the fault are kept.
     """
-    recording = job.recording
-    entry: dict[str, Any] = {"source": recording.source, "label": recording.label, "key": job.key}
-    entry |= {"rows": [], "crc": [], "reason": "", "stamp": [], "fingerprint": ""}
-    entry["file"] = str(recording.path.absolute())
+    recording, before = job.recording, job.before
+    file = str(recording.path.absolute())
+    entry = Entry(recording.source, recording.label, job.key, file)
+    rows: list[ClipRow] = []
+    crc: list[int] = []
     try:
-        if _is_done(job, entry):
-            same = {name: entry[name] for name in ("file", "stamp")}
-            return (job.before or {}) | same | {"made": 0}
+        entry = replace(entry, stamp=stamp(recording.path))
+        untouched = before and (before.file, before.stamp) == (file, entry.stamp)
+        content = before.fingerprint if before and untouched else fingerprint(recording.path)
+        entry = replace(entry, fingerprint=content)
+        if before and _is_done(job, before, entry):
+            return Rendered(replace(before, file=file, stamp=entry.stamp), 0)
         for row, png in _clips(job):
-            write_whole(job.out / row["path"], png)
-            entry["rows"].append(row)
-            entry["crc"].append(zlib.crc32(png))
-    except audio.DecodeError as error:
-        entry["reason"] = str(error)
-    made = {row["path"] for row in entry["rows"]}
-    before = {row["path"] for row in job.before["rows"]} if job.before else set()
-    remove_pictures(job.out, before - made)
-    return entry | {"made": len(entry["rows"])}
+            write_bytes(job.out / row.path, png)
+            rows.append(row)
+            crc.append(zlib.crc32(png))
+    except DecodeError as error:
+        entry = replace(entry, reason=str(error))
+    made = {row.path for row in rows}
+    remove_pictures(job.out, {row.path for row in before.rows} - made if before else ())
+    return Rendered(replace(entry, rows=tuple(rows), crc=tuple(crc)), len(rows))
 
 
-def _is_done(job: Job, entry: dict[str, Any]) -> bool:
-    """Are the pictures of `job.before` there, and of this very sound and these settings?
+def _is_done(job: Job, before: Entry, now: Entry) -> bool:
+    """Are the pictures of `before` there, and of this very sound and these settings?
 
-    What failed wholly is tried again: the cause may be gone. Fills in the recording's stamp and
-    fingerprint, which is only computed when the stamp differs.
+    A recording that failed wholly is tried again: the cause may be gone.
     """
-    path, before = job.recording.path, job.before or {}
-    entry["stamp"] = stamp(path)
-    untouched = (before.get("file"), before.get("stamp")) == (entry["file"], entry["stamp"])
-    entry["fingerprint"] = before["fingerprint"] if untouched else fingerprint(path)
-    same = all(before.get(name) == entry[name] for name in ("key", "fingerprint"))
-    rows = before.get("rows", [])
-    return same and bool(rows) and all((job.out / row["path"]).is_file() for row in rows)
+    same = (before.key, before.fingerprint) == (now.key, now.fingerprint)
+    return same and bool(before.rows) and all((job.out / r.path).is_file() for r in before.rows)
 
 
-def _clips(job: Job) -> Iterator[tuple[dict[str, Any], bytes]]:
+def _clips(job: Job) -> Iterator[tuple[ClipRow, bytes]]:
     """The rows and PNG files of the recording's clips, decoded once."""
     settings, length = job.settings, job.settings.clip_samples
-    facts = audio.probe(job.recording.path)
-    total = round(facts.seconds * settings.sr)
-    chunks = _Counted(audio.decode_stream(job.recording.path, settings.sr, facts))
-    (job.out / job.recording.label).mkdir(parents=True, exist_ok=True)
+    header = probe(job.recording.path)
+    total = round(header.seconds * settings.sr)
+    chunks = _Counted(decode_stream(job.recording.path, settings.sr, header))
     for number, piece, y in _pieces(job, chunks, total):
         if len(y) < length and settings.short == "skip" and not piece.kind:
-            raise audio.DecodeError(f"{len(y) / settings.sr:.2f} s long, shorter than a clip")
+            raise DecodeError(f"{len(y) / settings.sr:.2f} s long, shorter than a clip")
         yield _clip(job, number, piece, y)
     if chunks.count < total - EARLY_END * settings.sr and chunks.ended:
         seconds = chunks.count / settings.sr
-        raise audio.DecodeError(
-            f"it ends at {seconds:.1f} s of the {facts.seconds:.1f} s that its header tells"
+        raise DecodeError(
+            f"it ends at {seconds:.1f} s of the {header.seconds:.1f} s that its header promises"
         )
 
 
 def _pieces(job: Job, chunks: "_Counted", total: int) -> Iterator[tuple[int, Piece, np.ndarray]]:
     """(number, piece, samples) of each clip that lies inside the recording."""
-    length = job.settings.clip_samples
-    hop = round((job.placing.hop_seconds or job.settings.clip_seconds) * job.settings.sr)
-    if job.clips == 0 and not job.placing.augmentations:
-        for number, (start, _, y) in enumerate(windows(chunks, length, max(1, hop))):
+    sr, length, clip_settings = job.settings.sr, job.settings.clip_samples, job.clip_settings
+    hop = max(1, round((clip_settings.hop_seconds or job.settings.clip_seconds) * sr))
+    if job.clips == 0 and not clip_settings.augmentations:
+        for number, (start, _, y) in enumerate(windows(chunks, length, hop)):
             yield number, Piece(start, length), y
         return
     if job.clips:
-        places = clips.starts(total, length, job.clips, job.placing, job.recording.name)
+        places = starts(total, length, job.clips, clip_settings, job.recording.name)
     else:
-        places = clips.all_starts(total, length, max(1, hop))
-    wanted = clips.with_augmentations(places, length, total, job.placing)
-    per_place = 1 + len(job.placing.augmentations)
-    slack = round(SLACK * job.settings.sr)
+        places = all_starts(total, length, hop)
+    wanted = with_augmentations(places, length, total, clip_settings)
+    per_place = 1 + len(clip_settings.augmentations)
+    slack = round(SLACK * sr)
     for i, y in cut(chunks, [(piece.start, piece.length) for piece in wanted]):
         if len(y) and len(y) + slack >= min(wanted[i].length, total):
             yield i // per_place, wanted[i], y
 
 
-def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[dict[str, Any], bytes]:
+def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[ClipRow, bytes]:
     """A clip's row of the table and its PNG file."""
     settings, r = job.settings, job.recording
     magnitude = np.abs(y)
     peak = float(magnitude.max())
     short = len(y) < piece.length - round(SLACK * settings.sr)
-    end = (piece.start + len(y)) / settings.sr
     suffix = f"__{piece.augmentation}" if piece.kind else ""
-    row = {
-        "path": f"{r.label}/{r.name}__{number:03d}{suffix}.png",
-        "label": r.label,
-        "recording": r.name,
-        "clip": number,
-        "start_s": f"{piece.start / settings.sr:.3f}",
-        "end_s": f"{end:.3f}",
-        "group": r.group,
-        "augmentation": piece.augmentation,
-        "source": r.source,
-        "silent": "yes" if peak < SILENT else "",
-        "clipped": "yes" if peak >= FULL and (magnitude >= FULL).mean() > CLIPPED else "",
-        "filled": {"repeat": "repeated"}.get(settings.short, "padded") if short else "",
-    }
-    if r.split:
-        row["split"] = r.split
+    row = ClipRow(
+        path=f"{r.label}/{r.name}__{number:03d}{suffix}.png",
+        label=r.label,
+        recording=r.name,
+        clip=number,
+        start_s=piece.start / settings.sr,
+        end_s=(piece.start + len(y)) / settings.sr,
+        group=r.group,
+        augmentation=piece.augmentation,
+        source=r.source,
+        silent=peak < SILENT,
+        clipped=peak >= FULL and bool((magnitude >= FULL).mean() > CLIPPED),
+        filled={"repeat": "repeated"}.get(settings.short, "padded") if short else "",
+        split=r.split,
+    )
     if piece.kind:
         y = augmented(y, settings.sr, piece.kind, piece.amount)
     clip = fill(y, settings.clip_samples, settings.short if short else "pad")
@@ -163,7 +170,7 @@ def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[dict[str,
 
 
 class _Counted:
-    """A stream that knows how many samples have passed, and whether it has ended."""
+    """A stream that counts its samples and knows whether it has ended. Empty raises DecodeError."""
 
     def __init__(self, chunks: Iterator[np.ndarray]) -> None:
         self.chunks, self.count, self.ended = chunks, 0, False
@@ -174,4 +181,4 @@ class _Counted:
             yield chunk
         self.ended = True
         if self.count == 0:
-            raise audio.DecodeError("it has no samples")
+            raise DecodeError("it has no samples")

@@ -9,7 +9,6 @@ writes the pictures, clips.csv, render.json and SOURCES.md. No sound is kept. Th
 the same versions of the decoders give the same pixels. Needs ffmpeg with libopenmpt.
 """
 
-import argparse
 import csv
 import json
 import shutil
@@ -17,19 +16,20 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
-from common.cli import run
+from common.cli import DONE, config_from, make_parser, option, run
+from common.files import write_csv, write_text
 from render import RenderSettings
-from render.audio import decode as audio
 from render.audio.clips import ClipSettings
+from render.audio.decode import decode_stream
 from render.collection import render_folder
-from render.output import clip_table as table
-from render.sources.folders import Recording, named, safe
+from render.output.clip_table import COLUMNS, read_rows
+from render.sources.folders import Recording, named, recording_name
 
 HERE = Path(__file__).parent
 # Codecs end the spectrum at different heights, the lowest of these tracks at 12 kHz: above fmax
@@ -41,6 +41,16 @@ LEVEL = 0.1  # root mean square of every track, full scale 1
 Track = dict[str, str]
 
 
+@dataclass(frozen=True)
+class BuildSettings:
+    """Demo data"""
+
+    packages: str | None = option(
+        None, "folder of .deb files to use and to fill; the default is a temporary one"
+    )
+    out: str = option(str(HERE), "folder to write to")
+
+
 def read_tracks(path: Path = HERE / "tracks.csv") -> list[Track]:
     """The rows of tracks.csv, each with the name that its pictures bear."""
     with path.open(newline="", encoding="utf-8") as file:
@@ -50,7 +60,7 @@ def read_tracks(path: Path = HERE / "tracks.csv") -> list[Track]:
         # Frets on Fire names every song song.ogg: there the folder tells them apart
         stem = inner.parent.name if inner.stem == "song" else inner.stem
         package = track["package"].removesuffix("-data").split("-songs-")[0]
-        track["name"] = safe(f"{package}-{stem}".replace(" ", "_"))
+        track["name"] = recording_name(f"{package}-{stem}".replace(" ", "_"))
     return tracks
 
 
@@ -91,7 +101,7 @@ def level(stems: list[np.ndarray]) -> np.ndarray:
         y[: len(stem)] += stem
     rms = float(np.sqrt(np.mean(y.astype(np.float64) ** 2)))
     if rms == 0:
-        raise ValueError("a track of silence")
+        raise ValueError("the track holds only silence")
     return y * np.float32(LEVEL / rms)
 
 
@@ -106,7 +116,7 @@ def collect(tracks: list[Track], packages: Path, work: Path) -> list[Recording]:
             unpacked.parent.mkdir(exist_ok=True)
             subprocess.run(["dpkg", "-x", str(deb), str(unpacked)], check=True)
         stems = [
-            np.concatenate(list(audio.decode_stream(path, SETTINGS.sr)))
+            np.concatenate(list(decode_stream(path, SETTINGS.sr)))
             for path in locate(track, unpacked)
         ]
         source = f"{track['label']}/{track['name']}.wav"
@@ -124,13 +134,15 @@ def publish(tracks: list[Track], rendered: Path, out: Path) -> None:
         shutil.copytree(rendered / label, out / label)
     shutil.copy(rendered / "render.json", out / "render.json")
     by_name = {track["name"]: track for track in tracks}
-    rows: list[dict[str, Any]] = []
-    for row in table.read_csv(rendered / "clips.csv"):
+    columns = [*COLUMNS, "artist"]
+    rows: list[list[str]] = []
+    for row in read_rows(rendered / "clips.csv"):
         track = by_name[row["recording"]]
         source = f"{track['package']}:{track['path_in_package']}"
-        rows.append({**row, "source": source, "artist": track["artist"]})
-    table.write_csv(out / "clips.csv", [*table.COLUMNS, "artist"], rows)
-    table.write_whole(out / "SOURCES.md", sources(tracks).encode())
+        cells = row | {"source": source, "artist": track["artist"]}
+        rows.append([cells[name] for name in columns])
+    write_csv(out / "clips.csv", columns, rows)
+    write_text(out / "SOURCES.md", sources(tracks))
 
 
 def sources(tracks: list[Track]) -> str:
@@ -157,23 +169,22 @@ def sources(tracks: list[Track]) -> str:
 
 def main() -> int:
     """Build the demo data; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m subsampled_data.build", description=__doc__)
-    parser.add_argument("--packages", type=Path, help="folder of .deb files to use and to fill")
-    parser.add_argument("--out", type=Path, default=HERE, help="folder to write to")
-    args = parser.parse_args()
+    parser = make_parser("python -m subsampled_data.build", __doc__ or "", BuildSettings)
+    settings = config_from(parser.parse_args(), BuildSettings)
+    out = Path(settings.out)
     tracks = read_tracks()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        packages = args.packages or work
+        packages = Path(settings.packages) if settings.packages else work
         packages.mkdir(parents=True, exist_ok=True)
         recordings = collect(tracks, packages.absolute(), work)
         summary = render_folder(recordings, work / "rendered", SETTINGS, CLIPS)
         if summary.failures:
             raise ValueError(f"not decoded: {summary.failures}")
-        args.out.mkdir(parents=True, exist_ok=True)
-        publish(tracks, work / "rendered", args.out)
+        out.mkdir(parents=True, exist_ok=True)
+        publish(tracks, work / "rendered", out)
     print(json.dumps(summary.clips))
-    return 0
+    return DONE
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import soundfile
 from render import RenderSettings
 from render.audio.clips import ClipSettings
 from render.collection import Summary, render_folder
+from render.parallel import Workers
 from render.sources.folders import from_folders, named
 from tests.helpers import ROOT
 
@@ -52,12 +53,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def render(
-    audio: Path, out: Path, placing: ClipSettings | None = None, prune: bool = False, **settings
+    audio: Path, out: Path, clips: ClipSettings | None = None, prune: bool = False, **settings
 ) -> Summary:
     """render_folder in this process, with the settings of FLAGS unless told otherwise."""
     s = RenderSettings(**({"clip_seconds": 1.0, "n_fft": 512, "n_mels": 32} | settings))
     found = list(named(from_folders(audio)))
-    return render_folder(found, out, s, placing or ClipSettings(), jobs=1, prune=prune)
+    return render_folder(found, out, s, clips or ClipSettings(), Workers(jobs=1), prune)
 
 
 def cli(*arguments: object, seed: str = "0") -> subprocess.CompletedProcess[str]:

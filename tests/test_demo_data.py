@@ -12,6 +12,8 @@ from PIL import Image
 from render import RenderSettings
 from render.audio.clips import ClipSettings
 from render.collection import render_folder
+from render.output.clip_table import read_rows
+from render.parallel import Workers
 from render.sources.folders import Recording, named
 from subsampled_data import build
 from tests.render_helpers import SR, tone, write
@@ -98,7 +100,7 @@ def test_publish_adds_artist_and_package_and_replaces_what_was_there(tmp_path):
     path = write(tmp_path / "audio" / "Chip" / "song.wav", tone(440, 3))
     settings = RenderSettings(clip_seconds=1.0, n_fft=512, n_mels=16)
     recordings = list(named([Recording(path, "Chip/song.wav", "Chip")]))
-    render_folder(recordings, tmp_path / "rendered", settings, ClipSettings(), jobs=1)
+    render_folder(recordings, tmp_path / "rendered", settings, ClipSettings(), Workers(jobs=1))
     facts = {"title": "T", "artist": "A", "version": "1", "licence": "GPL-2"}
     track = {"label": "Chip", "name": "song", "package": "p", "path_in_package": "x/y.xm", **facts}
     out = tmp_path / "out"
@@ -106,7 +108,7 @@ def test_publish_adds_artist_and_package_and_replaces_what_was_there(tmp_path):
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"")
     build.publish([track], tmp_path / "rendered", out)
-    published = build.table.read_csv(out / "clips.csv")
+    published = read_rows(out / "clips.csv")
     assert {row["artist"] for row in published} == {"A"}
     assert {row["source"] for row in published} == {"p:x/y.xm"}
     assert not stale.exists() and len(list(out.glob("Chip/*.png"))) == len(published) == 3

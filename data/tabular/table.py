@@ -106,8 +106,13 @@ def _with_countries(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """The rows with a cell `country`, that of their latitude and longitude; empty without them."""
     import reverse_geocode
 
-    places = [tuple(number_of(row[name]) for name in COORDINATES) for row in rows]
-    known = [i for i, place in enumerate(places) if None not in place and place == place]
-    found = reverse_geocode.search([places[i] for i in known])
-    countries = dict(zip(known, (place["country"] for place in found), strict=True))
+    cells = ((number_of(row[name]) for name in COORDINATES) for row in rows)
+    places = {
+        i: (latitude, longitude)
+        for i, (latitude, longitude) in enumerate(cells)
+        if latitude is not None and abs(latitude) <= 90  # neither of NaN nor of infinity
+        if longitude is not None and abs(longitude) <= 180
+    }
+    found = reverse_geocode.search(list(places.values())) if places else []
+    countries = dict(zip(places, (place["country"] for place in found), strict=True))
     return [row | {"country": countries.get(i, "")} for i, row in enumerate(rows)]

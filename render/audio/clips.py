@@ -1,49 +1,50 @@
-"""Where in a recording its clips lie."""
+"""Which clips a recording gives: where they lie in it, and how extra ones are changed."""
 
 import dataclasses
 import zlib
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
-from common.cli import option
+from common.cli import NonNegativeInt, PositiveFloat, option
+from common.validation import check_fields
+
+MOST_SEMITONES = 48  # four octaves
 
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """Recordings to clips"""
+    """From recordings to clips"""
 
-    hop_seconds: float | None = option(
-        None, "distance of two clips' starts; nothing means one clip after the other"
+    hop_seconds: PositiveFloat | None = option(
+        None, "seconds between the starts of two clips; the default is the length of a clip"
     )
-    clips_per_recording: int = option(0, "so many clips of each recording; 0 means all")
-    at: str = option("spread", "where these lie: spread (evenly), start, middle or random")
-    max_overlap: float = option(0.5, "largest part that two clips of a recording may share")
-    balance: str = option(
-        "none", "clips (rare classes get more of each recording), down (as many recordings of each "
-        "class as the rarest has) or none"
-    )  # fmt: skip
+    clips_per_recording: NonNegativeInt = option(
+        0, "number of clips to take from each recording; 0 takes all"
+    )
+    at: Literal["spread", "start", "middle", "random"] = option(
+        "spread", "where clips_per_recording clips lie; spread means evenly over the recording"
+    )
+    max_overlap: float = option(
+        0.5, "largest fraction that two clips of a recording may share, from 0 to below 1"
+    )
+    balance: Literal["none", "clips", "down"] = option(
+        "none",
+        "how to balance the classes: clips takes more clips of each recording of the rarer "
+        "classes, down takes as many recordings of each class as the rarest has",
+    )
     pitch_shift: str = option(
-        "", "extra clips for training only, shifted by whole semitones: -2..2 or 1,3"
+        "", "extra clips, for training only, shifted by whole semitones: -2..2 or 1,3"
     )
     time_stretch: str = option(
-        "", "extra clips for training only, faster or slower by these factors: 0.9,1.1"
+        "", "extra clips, for training only, played faster or slower by these factors: 0.9,1.1"
     )
-    seed: int = option(123, "of everything random")
+    seed: NonNegativeInt = option(123, "seed of everything random")
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("at", ("spread", "start", "middle", "random")),
-            ("balance", ("none", "clips", "down")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name}={getattr(self, name)} must be one of {', '.join(allowed)}"
-                )
-        if self.hop_seconds is not None and self.hop_seconds <= 0:
-            raise ValueError(f"hop_seconds={self.hop_seconds} must be positive")
-        if self.clips_per_recording < 0:
-            raise ValueError(f"clips_per_recording={self.clips_per_recording} must not be negative")
+        """Raise ValueError naming the first value that is wrong, and what it must be."""
+        check_fields(self)
         if not 0 <= self.max_overlap < 1:
             raise ValueError(f"max_overlap={self.max_overlap} must lie in 0 <= max_overlap < 1")
         _ = self.augmentations
@@ -58,10 +59,18 @@ class ClipSettings:
         """Plain values for JSON."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ClipSettings":
+        """The settings that to_dict wrote. Raises ValueError when a value is not allowed."""
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown clip settings: {', '.join(unknown)}")
+        return cls(**values)
+
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a recording, in samples at the settings' sr, and what is done to it."""
+    """A part of a recording, in samples at the settings' sr, and the augmentation applied to it."""
 
     start: int
     length: int
@@ -70,13 +79,13 @@ class Piece:
 
     @property
     def augmentation(self) -> str:
-        """How clips.csv names it: empty, pitch+2 or stretch0.9."""
+        """Its name in clips.csv: empty, pitch+2 or stretch0.9."""
         sign = "+" if self.kind == "pitch" else ""
         return f"{self.kind}{self.amount:{sign}g}" if self.kind else ""
 
 
 def most_clips(total: int, length: int, max_overlap: float) -> int:
-    """How many clips of `length` fit into `total` samples when neighbours overlap at most so."""
+    """How many clips of `length` fit into `total` samples that overlap by max_overlap at most."""
     if total <= length:
         return 1
     return 1 + int((total - length) / (length * (1 - max_overlap)) + 1e-9)
@@ -85,7 +94,7 @@ def most_clips(total: int, length: int, max_overlap: float) -> int:
 def starts(total: int, length: int, count: int, settings: ClipSettings, name: str) -> list[int]:
     """First samples of `count` clips of `length` in a recording of `total`, ascending.
 
-    There are fewer when the recording is too short for so many. "random" depends on the seed and
+    There are fewer when the recording is too short for `count`. "random" depends on the seed and
     on `name` alone, not on the other recordings.
     """
     room = max(0, total - length)
@@ -111,25 +120,46 @@ def all_starts(total: int, length: int, hop: int) -> list[int]:
     return places if places[-1] == room else [*places, room]
 
 
-def with_augmentations(places: list[int], length: int, total: int, s: ClipSettings) -> list[Piece]:
-    """Each clip, plain, then its augmented versions; a stretched one takes `rate` times as much."""
+def with_augmentations(
+    places: list[int], length: int, total: int, settings: ClipSettings
+) -> list[Piece]:
+    """Each clip as it is, then augmented; a stretched one needs `amount` times as many samples."""
     pieces = []
     for start in places:
         pieces.append(Piece(start, length))
-        for kind, amount in s.augmentations:
+        for kind, amount in settings.augmentations:
             need = round(length * amount) if kind == "stretch" else length
             pieces.append(Piece(max(0, min(start, total - need)), need, kind, amount))
     return pieces
+
+
+def augmented(y: np.ndarray, sr: int, kind: str, amount: float) -> np.ndarray:
+    """`y` float32 (n,) shifted by `amount` semitones ("pitch") or `amount` times as fast.
+
+    A stretched clip has round(n / amount) samples.
+    """
+    import librosa
+
+    if kind == "pitch":
+        return librosa.effects.pitch_shift(y, sr=sr, n_steps=amount)
+    return librosa.effects.time_stretch(y, rate=amount)
 
 
 def _semitones(text: str) -> list[int]:
     try:
         if ".." in text:
             low, high = (int(n) for n in text.split(".."))
-            return list(range(low, high + 1))
-        return [int(n) for n in text.split(",") if n.strip()]
+            shifts = list(range(max(low, -MOST_SEMITONES - 1), min(high, MOST_SEMITONES + 1) + 1))
+        else:
+            shifts = [int(n) for n in text.split(",") if n.strip()]
+        if all(abs(n) <= MOST_SEMITONES for n in shifts):
+            return shifts
     except ValueError:
-        raise ValueError(f"pitch_shift={text} must be whole semitones, as -2..2 or 1,3") from None
+        pass
+    raise ValueError(
+        f"pitch_shift={text} must be whole semitones from -{MOST_SEMITONES} to {MOST_SEMITONES}, "
+        "as -2..2 or 1,3"
+    )
 
 
 def _rates(text: str) -> list[float]:

@@ -23,7 +23,7 @@ def pictures_of(
     repeated or padded as settings.short says (skip pads, here). Raises ValueError with the path and
     the reason when it cannot be decoded.
     """
-    from render.audio import decode as audio
+    from render.audio.decode import DecodeError, decode_stream
     from render.spectrogram.image import picture
 
     hop = round((hop_seconds or settings.clip_seconds) * settings.sr)
@@ -31,13 +31,13 @@ def pictures_of(
         raise ValueError(f"hop_seconds={hop_seconds} must be positive")
     found = False
     try:
-        chunks = audio.decode_stream(Path(path), settings.sr)
+        chunks = decode_stream(Path(path), settings.sr)
         for start, end, y in windows(chunks, settings.clip_samples, hop):
             found = True
             clip = fill(y, settings.clip_samples, settings.short)
             yield start / settings.sr, end / settings.sr, picture(clip, settings)
         if not found:
-            raise audio.DecodeError("it has no samples")
+            raise DecodeError("it has no samples")
     except (ValueError, OSError) as error:
         raise ValueError(f"{path}: {error}") from error
 

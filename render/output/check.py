@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from render.output import clip_table as table
-from render.output import journal
+from render.output.clip_table import read_rows, read_settings
+from render.output.journal import entries
 from render.settings import RenderSettings
 
 
@@ -17,22 +17,21 @@ def faults(folder: Path) -> list[str]:
     """One line for each fault, none when the folder is as it was made.
 
     Without the journal (a folder that was passed on), a picture's bytes cannot be compared, but
-    it must still decode to the size that render.json tells.
+    it must still decode to the size that render.json states.
     """
-    settings_file = folder / "render.json"
-    if not settings_file.is_file():
+    if not (folder / "render.json").is_file():
         raise ValueError(f"{folder} has no render.json: not a folder that render made")
-    settings = RenderSettings.from_json(settings_file.read_text(encoding="utf-8"))
-    rows = table.read_csv(folder / "clips.csv")
+    settings, _ = read_settings(folder)
+    rows = read_rows(folder / "clips.csv")
     named = Counter(row["path"] for row in rows)
     there = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.png")}
     found = [f"{path}: named {n} times in clips.csv" for path, n in named.items() if n > 1]
     found += [f"{path}: missing" for path in sorted(set(named) - there)]
     found += [f"{path}: not in clips.csv" for path in sorted(there - set(named))]
     known = {
-        row["path"]: crc
-        for _, entry in journal.lines(folder)
-        for row, crc in zip(entry["rows"], entry["crc"], strict=True)
+        row.path: crc
+        for _, entry in entries(folder)
+        for row, crc in zip(entry.rows, entry.crc, strict=True)
     }
     for row in rows:
         if row["path"] in there:

@@ -1,98 +1,127 @@
-"""The files beside the pictures: clips.csv, failures.csv and render.json.
-
-Every file is written under a temporary name and moved into place, so it is whole or not there.
-"""
+"""The files beside the pictures: clips.csv, one row for each picture, and render.json."""
 
 import csv
-import io
 import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
+from common.files import open_csv, write_text
 from render.audio.clips import ClipSettings
 from render.settings import RenderSettings
 
 COLUMNS: tuple[str, ...] = ("path", "label", "recording", "clip", "start_s", "end_s", "group")
 COLUMNS += ("augmentation", "source", "silent", "clipped", "filled")
+LEFTOVER = re.compile(r"\..+\.(png|csv|json|jsonl)\.[0-9]+\.part")  # as common.files names them
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to under a temporary name beside `path`; it is moved there at the end."""
-    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+@dataclass(frozen=True)
+class ClipRow:
+    """A picture's row of clips.csv. start_s and end_s are in seconds; see COLUMNS for the order.
+
+    path: <label>/<name>.png below the folder. silent, clipped: the sound is. filled: "repeated" or
+    "padded" if the recording was shorter than a clip. split: the collection's own, if it was kept.
+    """
+
+    path: str
+    label: str
+    recording: str
+    clip: int
+    start_s: float
+    end_s: float
+    group: str
+    augmentation: str
+    source: str
+    silent: bool
+    clipped: bool
+    filled: str
+    split: str = ""
+
+    def to_dict(self) -> dict[str, str | int]:
+        """The cells of the row, as clips.csv and the journal have them."""
+        cells: dict[str, str | int] = {name: getattr(self, name) for name in COLUMNS}
+        cells |= {name: f"{cells[name]:.3f}" for name in ("start_s", "end_s")}
+        cells |= {name: "yes" if cells[name] else "" for name in ("silent", "clipped")}
+        return cells | ({"split": self.split} if self.split else {})
+
+    @classmethod
+    def from_dict(cls, cells: dict[str, Any]) -> "ClipRow":
+        """The row of these cells. Raises ValueError when its path leaves the folder."""
+        names = (*COLUMNS, "split")
+        values = {name: str(cells[name]) for name in names if name in cells}
+        path = PurePosixPath(values["path"])
+        if len(path.parts) != 2 or not all(map(is_plain, path.parts)) or path.suffix != ".png":
+            raise ValueError(f"path={values['path']} must be <label>/<name>.png below the folder")
+        typed: dict[str, Any] = values | {"clip": int(values["clip"])}
+        typed |= {name: float(values[name]) for name in ("start_s", "end_s")}
+        typed |= {name: bool(values[name]) for name in ("silent", "clipped")}
+        return cls(**typed)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is whole or not there."""
-    with whole_file(path) as file:
-        file.write(content)
+def is_plain(name: str) -> bool:
+    """Is `name` one part of a path, so that it names something directly in its folder?"""
+    return bool(name) and name not in (".", "..") and not set(name) & set("/\\\0")
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a table. Raises ValueError when it is not there or no CSV."""
+    with open_csv(file) as text:
+        reader = csv.DictReader(text, restval="")
+        return [{name: cell for name, cell in row.items() if name is not None} for row in reader]
 
 
 def remove_leftovers(out: Path) -> None:
-    """Remove a killed run's temporary files, and class folders without a picture."""
-    for pattern in (".*.tmp", "*/.*.tmp"):
+    """Remove the temporary files of a killed run."""
+    for pattern in (".*.part", "*/.*.part"):
         for path in out.glob(pattern):
-            path.unlink(missing_ok=True)
-    for folder in out.iterdir():
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+            if LEFTOVER.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
-def write_csv(path: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows, one at a time, as UTF-8 CSV with "\\n" line ends."""
-    with whole_file(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
-        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def remove_empty_folders(out: Path, labels: Iterable[str]) -> None:
+    """Remove the folders of these classes that hold nothing."""
+    for label in labels:
+        with suppress(OSError):  # it is not empty, or not there
+            (out / label).rmdir()
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a table. Raises ValueError when it is not there."""
-    if not path.is_file():
-        raise ValueError(f"{path} is missing")
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def read_settings(out: Path) -> tuple[RenderSettings, ClipSettings]:
+    """The settings in render.json. Raises ValueError naming the file when it is not one of ours."""
+    path = out / "render.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or not isinstance(values.get("clips", {}), dict):
+            raise ValueError("it is not a table of settings")
+        return RenderSettings.from_dict(values), ClipSettings.from_dict(values.get("clips", {}))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
-def settle(out: Path, settings: RenderSettings, clips: ClipSettings) -> None:
+def settle(out: Path, settings: RenderSettings, clip_settings: ClipSettings) -> None:
     """Write render.json, or compare it with the one there.
 
     Raises ValueError with the differences when the folder was made with other settings, or holds
     pictures that we did not make.
     """
     path = out / "render.json"
-    new = settings.to_dict() | {"clips": clips.to_dict()}
     if path.is_file():
-        # what an older program did not know was as it is by default
-        old = RenderSettings().to_dict() | json.loads(path.read_text(encoding="utf-8"))
-        flat_old, flat_new = _flat(old), _flat(new)
-        changed = [
-            f"{name} {flat_old.get(name)} -> {flat_new.get(name)}"
-            for name in sorted(flat_old | flat_new)
-            if flat_old.get(name) != flat_new.get(name)
-        ]
+        old, new = (_flat(*pair) for pair in (read_settings(out), (settings, clip_settings)))
+        changed = [f"{name} {old[name]} -> {new[name]}" for name in new if old[name] != new[name]]
         if changed:
             raise ValueError(
-                f"{out} was made with other settings ({'; '.join(changed)}). "
+                f"{out} was made with other settings ({'; '.join(sorted(changed))}). "
                 "Choose another --out, or delete that folder"
             )
         return
     if next(out.glob("*/*.png"), None) is not None:
         raise ValueError(f"{out} holds pictures but no render.json; choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(new, indent=2) + "\n").encode())
+    values = settings.to_dict() | {"clips": clip_settings.to_dict()}
+    write_text(path, json.dumps(values, indent=2) + "\n")
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    nested = {f"clips.{name}": value for name, value in values.get("clips", {}).items()}
-    return {name: value for name, value in values.items() if name != "clips"} | nested
+def _flat(settings: RenderSettings, clip_settings: ClipSettings) -> dict[str, Any]:
+    clips = {f"clips.{name}": value for name, value in clip_settings.to_dict().items()}
+    return settings.to_dict() | clips

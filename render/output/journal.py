@@ -7,39 +7,110 @@ memory, so that it does not grow with the clips of a library.
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from render.output import clip_table as table
+from common.files import write_csv, write_whole
+from render.output.clip_table import COLUMNS, ClipRow, is_plain
 
 NAME = ".journal.jsonl"
 FAILURE_COLUMNS = ("source", "label", "reason")
-Entry = dict[str, Any]
 
 
-def lines(folder: Path) -> Iterator[tuple[int, Entry]]:
-    """(place in the file, entry) of each line; what a kill cut off is passed over."""
+@dataclass(frozen=True)
+class Entry:
+    """A recording's line of the journal.
+
+    key: changes with everything, other than the sound, that the pictures depend on. file, stamp,
+    fingerprint: the sound file, and what tells whether it has changed. rows, crc: its pictures and
+    their CRC-32. reason: why it, or its end, was left out; empty when it is complete.
+    """
+
+    source: str
+    label: str
+    key: str = ""
+    file: str = ""
+    stamp: tuple[int, ...] = ()
+    fingerprint: str = ""
+    rows: tuple[ClipRow, ...] = ()
+    crc: tuple[int, ...] = ()
+    reason: str = ""
+
+    def to_json(self) -> bytes:
+        """The line of the journal, with its line end."""
+        values = vars(self) | {"rows": [row.to_dict() for row in self.rows]}
+        try:
+            text = json.dumps(values, ensure_ascii=False, sort_keys=True).encode()
+        except UnicodeEncodeError:  # the name of the file is not UTF-8
+            text = json.dumps(values, sort_keys=True).encode()
+        return text + b"\n"
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "Entry":
+        """The entry that to_json wrote. Raises ValueError when it is none."""
+        try:
+            entry = cls(
+                **{name: str(values[name]) for name in _TEXTS},
+                stamp=tuple(map(int, values["stamp"])),
+                rows=tuple(map(ClipRow.from_dict, values["rows"])),
+                crc=tuple(map(int, values["crc"])),
+            )
+        except (TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise ValueError(f"not an entry of a journal of render ({error!r})") from error
+        if not is_plain(entry.label) or len(entry.rows) != len(entry.crc):
+            raise ValueError(f"not an entry of a journal of render (label {entry.label})")
+        return entry
+
+
+_TEXTS = ("source", "label", "key", "file", "fingerprint", "reason")
+
+
+def entries(folder: Path) -> Iterator[tuple[int, Entry]]:
+    """(place in the file, entry) of each line; a line that a kill cut off is passed over.
+
+    Raises ValueError naming the file and the line when it holds anything else.
+    """
     path, place = folder / NAME, 0
-    if not path.is_file():
+    if not path.exists():
         return
+    if not path.is_file():
+        raise ValueError(f"{path} is not a regular file; remove it to go on")
     with path.open("rb") as file:
-        for line in file:
-            entry = None
-            with suppress(ValueError):
-                entry = json.loads(line)
-            if entry:
+        for number, line in enumerate(file, 1):
+            try:
+                entry = _entry(line)
+            except ValueError as error:
+                raise ValueError(
+                    f"{path}, line {number}: {error}. Remove this file to render everything anew"
+                ) from error
+            if entry is not None:
                 yield place, entry
             place += len(line)
 
 
+def _entry(line: bytes) -> Entry | None:
+    """The entry of a line, None if it is empty or was cut off."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    except RecursionError:
+        raise ValueError("not an entry of a journal of render (nested too deeply)") from None
+    return Entry.from_dict(values)
+
+
 class Journal:
-    """The entries of the finished recordings, by source. close() it, or use it in a `with`."""
+    """The entries of the finished recordings, by source. Used in a `with`, which closes it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.places = {entry["source"]: place for place, entry in lines(folder)}
+        self.places: dict[str, int] = {}
+        self.labels: set[str] = set()
+        for place, entry in entries(folder):
+            self.places[entry.source] = place
+            self.labels.add(entry.label)
         self.file = (folder / NAME).open("a+b")
         self.lock = Lock()  # joblib takes new jobs, which read here, in a thread of its own
 
@@ -56,8 +127,7 @@ class Journal:
         with self.lock:
             self.file.seek(self.places[source])
             line = self.file.readline()
-        entry: Entry = json.loads(line)
-        return entry
+        return Entry.from_dict(json.loads(line))
 
     def get(self, source: str) -> Entry | None:
         """The entry, or None."""
@@ -67,42 +137,42 @@ class Journal:
         """Write a recording's entry; it replaces the one before."""
         with self.lock:
             place = self.file.seek(0, 2)
-            self.file.write(b"\n" + _line(entry))  # "\n" ends a line that a kill cut off
+            self.file.write(b"\n" + entry.to_json())  # "\n" ends a line that a kill cut off
             self.file.flush()
-            self.places[entry["source"]] = place + 1
+            self.places[entry.source] = place + 1
+            self.labels.add(entry.label)
 
     def drop(self, source: str) -> None:
         """Forget an entry; it leaves the file with write_tables."""
         del self.places[source]
 
     def write_tables(self) -> Counter[str]:
-        """Write clips.csv, failures.csv and the journal itself, sorted; the clips of each class."""
+        """Write clips.csv, failures.csv and the journal, each sorted; the clips of each class."""
         order, failures, clips = [], [], Counter[str]()
-        columns = table.COLUMNS
+        columns = COLUMNS
         for source in self:
             entry = self[source]
-            if entry["reason"]:
-                failures.append({name: entry[name] for name in FAILURE_COLUMNS})
-            if entry["rows"]:
-                row = entry["rows"][0]
-                order.append((f"{row['label']}/{row['recording']}__", source))
-                clips[row["label"]] += len(entry["rows"])
-                columns = (*table.COLUMNS, "split") if "split" in row else columns
-        rows = (
-            row
+            if entry.reason:
+                failures.append((entry.source, entry.label, entry.reason))
+            if entry.rows:
+                row = entry.rows[0]
+                order.append((f"{row.label}/{row.recording}__", source))
+                clips[row.label] += len(entry.rows)
+                columns = (*COLUMNS, "split") if row.split else columns
+        cells = (
+            [row.to_dict().get(name, "") for name in columns]
             for _, source in sorted(order)
-            for row in sorted(self[source]["rows"], key=lambda row: str(row["path"]))
+            for row in sorted(self[source].rows, key=lambda row: row.path)
         )
-        table.write_csv(self.folder / "clips.csv", columns, rows)
+        write_csv(self.folder / "clips.csv", columns, cells)
         if failures:
-            table.write_csv(self.folder / "failures.csv", FAILURE_COLUMNS, failures)
+            write_csv(self.folder / "failures.csv", FAILURE_COLUMNS, failures)
         else:
             (self.folder / "failures.csv").unlink(missing_ok=True)
-        with table.whole_file(self.folder / NAME) as new:
-            for source in self:
-                new.write(_line(self[source]))
+        write_whole(self.folder / NAME, self._write)
         return clips
 
-
-def _line(entry: Entry) -> bytes:
-    return json.dumps(entry, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+    def _write(self, file: Path) -> None:
+        with file.open("wb") as new:
+            for source in self:
+                new.write(self[source].to_json())

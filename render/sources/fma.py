@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.files import open_csv
 from render.sources.country import country_of
-from render.sources.folders import Recording, audio_files, opened_csv
+from render.sources.folders import Recording, audio_files
 
 SUBSETS = ("small", "medium", "large", "full")  # each holds those before it
 Track = dict[tuple[str, str], str]  # ("artist", "id") and the like, and ("track", "id")
@@ -26,9 +27,7 @@ def metadata_near(root: Path) -> Path:
 
 def read_tracks(path: Path) -> Iterator[Track]:
     """The rows of tracks.csv; the columns are named by the first two of its three header rows."""
-    if not path.is_file():
-        raise ValueError(f"no file {path}")
-    with opened_csv(path) as file:
+    with open_csv(path) as file:
         rows = csv.reader(file)
         header = [next(rows, []) for _ in range(3)]
         columns = list(zip(header[0], header[1], strict=False))
@@ -41,17 +40,17 @@ def read_tracks(path: Path) -> Iterator[Track]:
             yield track
 
 
-def _tracks_with_sound(root: Path, metadata: Path, subset: str) -> Iterator[tuple[Track, Path]]:
+def _tracks_with_sound(
+    root: Path, metadata: Path, subset: str | None
+) -> Iterator[tuple[Track, Path]]:
     """Each track of the subset whose file is below `root`."""
-    if subset and subset not in SUBSETS:
-        raise ValueError(f"--subset {subset} must be one of {', '.join(SUBSETS)}")
     files = {int(path.stem): path for path in audio_files(root) if path.stem.isdecimal()}
     if not files:
         raise ValueError(f"no FMA recordings in {root}; expected names like 000/000002.mp3")
     allowed = SUBSETS[: SUBSETS.index(subset) + 1] if subset else SUBSETS
     for track in read_tracks(metadata / "tracks.csv"):
         path = files.get(int(track["track", "id"]))
-        if path is not None and (subset in ("", "full") or track["set", "subset"] in allowed):
+        if path is not None and (subset in (None, "full") or track["set", "subset"] in allowed):
             yield track, path
 
 
@@ -66,7 +65,9 @@ def _recording(track: Track, path: Path, root: Path, label: str, keep_split: boo
     )
 
 
-def from_genres(root: Path, metadata: Path, subset: str, keep_split: bool) -> list[Recording]:
+def from_genres(
+    root: Path, metadata: Path, subset: str | None, keep_split: bool
+) -> list[Recording]:
     """The recordings that have a top genre; tracks without one are left out."""
     recordings = [
         _recording(track, path, root, track["track", "genre_top"], keep_split)
@@ -79,7 +80,7 @@ def from_genres(root: Path, metadata: Path, subset: str, keep_split: bool) -> li
 
 
 def from_countries(
-    root: Path, metadata: Path, subset: str, keep_split: bool
+    root: Path, metadata: Path, subset: str | None, keep_split: bool
 ) -> tuple[list[Recording], Counter[str]]:
     """The recordings whose artist's country is known; how many were left out, by reason.
 
@@ -107,5 +108,5 @@ def _raw_artists(path: Path) -> dict[str, dict[str, str]]:
     """The rows of raw_artists.csv by artist id; none when the file is not there."""
     if not path.is_file():
         return {}
-    with opened_csv(path) as file:
+    with open_csv(path) as file:
         return {row["artist_id"]: row for row in csv.DictReader(file)}

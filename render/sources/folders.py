@@ -7,11 +7,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
 
+from common.files import open_csv
 from render.audio.decode import SUFFIXES
 
 
@@ -79,23 +78,12 @@ def from_gtzan(root: Path) -> list[Recording]:
     return recordings
 
 
-@contextmanager
-def opened_csv(path: Path) -> Iterator[TextIO]:
-    """The file, open for Python's csv. Raises ValueError naming it when it is no CSV in UTF-8."""
-    csv.field_size_limit(1 << 24)  # stories of FMA's artists are longer than Python's 128 KiB
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            yield file
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
-
-
 def from_csv(table: Path, root: Path, column: str) -> list[Recording]:
     """The recordings that a CSV names: path (below `root`), `column` as the label, group if there.
 
     Rows without a label are left out.
     """
-    with opened_csv(table) as file:
+    with open_csv(table) as file:
         reader = csv.DictReader(file)
         missing = [name for name in ("path", column) if name not in (reader.fieldnames or ())]
         if missing:
@@ -119,27 +107,40 @@ def from_csv(table: Path, root: Path, column: str) -> list[Recording]:
     return recordings
 
 
-def safe(text: str) -> str:
-    """`text` as a file name on every system, without the `__` that ends a recording's name."""
+def file_name(text: str) -> str:
+    """`text` as a file name on every system, of 200 bytes at most."""
     text = unicodedata.normalize("NFC", text)
-    text = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", text).strip(" .")
-    return re.sub(r"_{2,}", "_", text).strip("_")[:100] or "unnamed"
+    text = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]', "_", text).strip(" .")[:100]
+    return text.encode()[:200].decode(errors="ignore") or "unnamed"
+
+
+def recording_name(text: str) -> str:
+    """`text` as a file name without "__", which separates a recording's name from the clip's."""
+    return re.sub(r"_{2,}", "_", file_name(text)).strip("_") or "unnamed"
 
 
 def named(recordings: Iterable[Recording]) -> Iterator[Recording]:
     """The recordings with names that are unique, whatever the letter case, and safe in a path.
 
     A name is the file's stem; where two are alike, each gets a hash of its source behind it. A
-    source that comes twice is kept once. Groups default to the name.
+    source that comes twice is kept once. Groups default to the name. Raises ValueError when two
+    labels have the same name as a folder.
     """
     once = {recording.source: recording for recording in recordings}
-    stems = {source: safe(Path(source).stem) for source in once}
+    stems = {source: recording_name(Path(source).stem) for source in once}
     seen = Counter(stem.casefold() for stem in stems.values())
+    folders: dict[str, str] = {}  # of each class, and the label that it is for
+    for label in sorted({recording.label for recording in once.values()}):
+        if label != (other := folders.setdefault(file_name(label), label)):
+            raise ValueError(
+                f"the classes {other!r} and {label!r} would share the folder {file_name(label)}; "
+                "rename one of them"
+            )
     for source in sorted(once):
         name = stems[source]
         if seen[name.casefold()] > 1:
             name += "-" + hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
         recording = once[source]
         yield replace(
-            recording, name=name, label=safe(recording.label), group=recording.group or name
+            recording, name=name, label=file_name(recording.label), group=recording.group or name
         )

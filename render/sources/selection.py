@@ -1,20 +1,22 @@
-"""Which recordings take part: classes chosen, rare ones dropped, balance by leaving out."""
+"""Which recordings take part: classes chosen, rare ones dropped, classes balanced."""
 
-import random
 from collections import Counter
 from dataclasses import dataclass
 
-from common.cli import option
+from common.cli import NonNegativeInt, option
+from render.sources.balance import draw_equally
 from render.sources.folders import Recording
 
 
 @dataclass(frozen=True)
 class ChoiceSettings:
-    """Which recordings"""
+    """Choice of recordings"""
 
-    classes: str = option("", "only these classes: A,B,C")
-    min_recordings: int = option(1, "leave out classes with fewer recordings")
-    max_classes: int = option(0, "only so many classes, those with most recordings; 0 means all")
+    classes: str = option("", "classes to render, as A,B,C; the default is all")
+    min_recordings: NonNegativeInt = option(1, "leave out classes with fewer recordings than this")
+    max_classes: NonNegativeInt = option(
+        0, "largest number of classes, those with most recordings first; 0 means all"
+    )
 
 
 def choose(
@@ -38,16 +40,4 @@ def choose(
             f"{max(counts.values(), default=0)}"
         )
     kept = [r for r in recordings if r.label in set(labels)]
-    return _down(kept, seed) if balance == "down" else kept
-
-
-def _down(recordings: list[Recording], seed: int) -> list[Recording]:
-    """As many recordings of each class as the rarest has, drawn by seed."""
-    by_class: dict[str, list[Recording]] = {}
-    for r in sorted(recordings, key=lambda r: r.source):
-        by_class.setdefault(r.label, []).append(r)
-    least = min(map(len, by_class.values()))
-    kept: list[Recording] = []
-    for label in sorted(by_class):
-        kept += random.Random(f"{seed} {label}").sample(by_class[label], least)
-    return sorted(kept, key=lambda r: r.source)
+    return draw_equally(kept, seed) if balance == "down" else kept

@@ -21,11 +21,11 @@ def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from render.audio import decode as audio
+    from render.audio.decode import decode_stream
 
     n = settings.clip_samples
     clips: list[tuple[int, np.ndarray]] = []
-    for start, _, y in windows(audio.decode_stream(path, settings.sr), n, n):
+    for start, _, y in windows(decode_stream(path, settings.sr), n, n):
         clips.append((start, fill(y, n, settings.short)))
         if len(clips) == MOST:
             break

@@ -21,7 +21,7 @@ class Options:
     kind: str | None = option(None, "what is in the pot")
     with_milk: bool = option(False, "white")
     hot: bool = option(True, "not iced")
-    cups: list[int] = option([1, 2], "sizes of the cups")  # noqa: RUF009 (it is a field)
+    cups: list[int] = option([1, 2], "sizes of the cups")
 
     def __post_init__(self) -> None:
         if self.brewing_time < 0:

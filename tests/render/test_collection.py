@@ -5,8 +5,8 @@ import pytest
 
 from render import RenderSettings, pictures_of
 from render.audio.clips import ClipSettings
-from render.output import clip_table as table
 from render.output.check import faults
+from render.output.clip_table import read_rows
 from tests.render_helpers import FLAGS, SR, cli, collection, noise, render, tone, write
 
 SMALL = RenderSettings(clip_seconds=1.0, n_fft=512, n_mels=32)
@@ -15,7 +15,7 @@ SMALL = RenderSettings(clip_seconds=1.0, n_fft=512, n_mels=32)
 def test_tables_and_pictures_agree_and_check_says_so(tmp_path):
     audio = collection(tmp_path / "audio", {"a": 2, "b": 1})
     summary = render(audio, tmp_path / "out")
-    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    rows = read_rows(tmp_path / "out" / "clips.csv")
     assert summary.made == len(rows) == 9 and summary.clips == {"a": 6, "b": 3}
     assert [(r["start_s"], r["end_s"]) for r in rows[:3]] == [
         ("0.000", "1.000"), ("1.000", "2.000"), ("1.500", "2.500"),
@@ -56,7 +56,7 @@ def test_a_truncated_recording_keeps_its_clips_and_is_named(tmp_path):
 def test_short_recordings_are_filled_or_left_out_and_the_table_says_so(tmp_path, short, said):
     write(tmp_path / "audio" / "a" / "x.wav", noise(0.4))
     summary = render(tmp_path / "audio", tmp_path / "out", short=short)
-    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    rows = read_rows(tmp_path / "out" / "clips.csv")
     assert [row["filled"] for row in rows] == ([said] if said else [])
     assert len(summary.failures) == (0 if said else 1)
 
@@ -65,7 +65,7 @@ def test_silence_and_clipping_are_flagged(tmp_path):
     write(tmp_path / "audio" / "a" / "loud.wav", np.clip(tone(440, amplitude=5.0), -1, 1))
     write(tmp_path / "audio" / "a" / "mute.wav", np.zeros(SR, dtype=np.float32))
     render(tmp_path / "audio", tmp_path / "out")
-    loud, mute = table.read_csv(tmp_path / "out" / "clips.csv")
+    loud, mute = read_rows(tmp_path / "out" / "clips.csv")
     assert (loud["clipped"], loud["silent"]) == ("yes", "")
     assert (mute["clipped"], mute["silent"]) == ("", "yes")
 

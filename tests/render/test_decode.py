@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from render import RenderSettings, pictures_of
-from render.audio import decode as audio
+from render.audio.decode import DecodeError, decode_stream, probe
 from render.audio.stream import cut, fill, windows
 from tests.helpers import ROOT
 from tests.render_helpers import SR, noise, tone, write
@@ -19,7 +19,7 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg
 
 
 def decoded(path: Path, sr: int = SR) -> np.ndarray:
-    return np.concatenate(list(audio.decode_stream(path, sr)))
+    return np.concatenate(list(decode_stream(path, sr)))
 
 
 # librosa's other decoder, which is not used here, imports modules that Python is to lose
@@ -65,7 +65,7 @@ def test_a_playlist_does_not_have_other_files_of_this_computer_read(tmp_path, na
     }
     path = tmp_path / name
     path.write_text(playlists[path.stem])
-    with pytest.raises(audio.DecodeError, match="cannot be decoded"):
+    with pytest.raises(DecodeError, match="cannot be decoded"):
         decoded(path)
 
 
@@ -73,8 +73,8 @@ def test_without_ffmpeg_the_reason_names_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     path = tmp_path / "x.m4a"
     path.write_bytes(b"\0" * 100)
-    with pytest.raises(audio.DecodeError, match="ffmpeg might read it"):
-        audio.probe(path)
+    with pytest.raises(DecodeError, match="ffmpeg might read it"):
+        probe(path)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100, 1000])

@@ -17,7 +17,7 @@ SETTINGS = RenderSettings()
 
 def described(path: Path) -> dict[str, float]:
     """The row of one recording."""
-    return describe(FeatureJob(Recording(path, path.name, "x", name=path.stem), SETTINGS))
+    return describe(FeatureJob(Recording(path, path.name, "x", name=path.stem), SETTINGS)).values
 
 
 def test_there_are_57_columns() -> None:

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from render.output import clip_table as table
 from render.output.check import faults
-from render.output.journal import Journal
+from render.output.clip_table import ClipRow, read_rows
+from render.output.journal import Entry, Journal
 from tests.helpers import ROOT
 from tests.render_helpers import FLAGS, SR, cli, collection, contents, noise, render, tone, write
 
@@ -63,7 +63,7 @@ def test_what_could_not_be_decoded_is_tried_again(tmp_path, monkeypatch):
     with monkeypatch.context() as without_ffmpeg:
         without_ffmpeg.setenv("PATH", "")
         assert len(render(audio, out).failures) == 1
-    assert render(audio, out).failures == [] and not (out / "failures.csv").exists()
+    assert render(audio, out).failures == () and not (out / "failures.csv").exists()
 
 
 def test_recordings_that_went_away_stay_until_pruned(tmp_path):
@@ -73,10 +73,10 @@ def test_recordings_that_went_away_stay_until_pruned(tmp_path):
     shutil.rmtree(audio / "b")
     done = cli(audio, "--out", out, *FLAGS, "--jobs", 1)
     assert "recordings of earlier runs that are not among these: 2" in done.stdout
-    assert len(table.read_csv(out / "clips.csv")) == 9 and faults(out) == []
+    assert len(read_rows(out / "clips.csv")) == 9 and faults(out) == []
     done = cli(audio, "--out", out, *FLAGS, "--jobs", 1, "--prune")
     assert done.returncode == 0 and "earlier" not in done.stdout
-    assert {row["recording"] for row in table.read_csv(out / "clips.csv")} == {"a00"}
+    assert {row["recording"] for row in read_rows(out / "clips.csv")} == {"a00"}
     assert faults(out) == [] and not (out / "b").exists()
 
 
@@ -87,7 +87,7 @@ def test_a_moved_recording_leaves_one_set_of_pictures_under_its_new_label(tmp_pa
     (audio / moved).parent.mkdir()
     (audio / "a" / "a00.wav").rename(audio / moved)
     assert render(audio, out).kept == 0
-    rows = table.read_csv(out / "clips.csv")
+    rows = read_rows(out / "clips.csv")
     assert {row["source"] for row in rows} == {"a/a01.wav", moved} and faults(out) == []
 
 
@@ -182,7 +182,7 @@ def test_hostile_inputs_are_each_named_with_a_reason(tmp_path):
     write(audio / "ünï__ćodé ♫.wav", noise(1.0))
     done = cli(audio.parent, "--out", tmp_path / "out", *FLAGS, "--jobs", 2)
     assert done.returncode == 3 and "Traceback" not in done.stderr
-    failures = table.read_csv(tmp_path / "out" / "failures.csv")
+    failures = read_rows(tmp_path / "out" / "failures.csv")
     names = ["channels.wav", "empty.wav", "fast.wav", "gone.wav", "nan.wav", "none.wav"]
     names = ["bytes.mp3", *names, "pipe.wav", "self.wav", "slow.wav", "text.wav"]
     assert [row["source"] for row in failures] == [f"a/{name}" for name in names]
@@ -197,7 +197,7 @@ def test_an_unreadable_recording_is_named(tmp_path):
     (audio / "a" / "a01.wav").chmod(0)
     done = cli(audio, "--out", tmp_path / "out", *FLAGS, "--jobs", 1)
     assert done.returncode == 3
-    (failure,) = table.read_csv(tmp_path / "out" / "failures.csv")
+    (failure,) = read_rows(tmp_path / "out" / "failures.csv")
     assert failure["reason"] == "cannot be read: Permission denied"
 
 
@@ -212,7 +212,7 @@ def test_what_fails_while_it_is_read_is_named(tmp_path, monkeypatch):
 
     whole = Path.open
     monkeypatch.setattr(Path, "open", broken)
-    assert [reason for _, reason in render(audio, tmp_path / "out").failures] == [
+    assert [failure.reason for failure in render(audio, tmp_path / "out").failures] == [
         "cannot be read: Input/output error"
     ]
 
@@ -229,7 +229,7 @@ def test_a_corrupt_mp3_keeps_what_can_be_heard_and_harms_no_other(tmp_path, dama
         content[middle : middle + 5000] = np.random.default_rng(0).bytes(5000)
     path.write_bytes(content)
     done = cli(audio, "--out", tmp_path / "out", *FLAGS, "--jobs", 1)
-    rows = [r for r in table.read_csv(tmp_path / "out" / "clips.csv") if r["recording"] == "x"]
+    rows = [r for r in read_rows(tmp_path / "out" / "clips.csv") if r["recording"] == "x"]
     assert len(rows) >= 8 and not any(row["silent"] for row in rows[:8])
     assert done.returncode in (0, 3) and faults(tmp_path / "out") == []
 
@@ -258,18 +258,21 @@ def test_memory_does_not_grow_with_a_recordings_length(tmp_path):
 
 def test_memory_does_not_grow_with_the_clips_of_a_library(tmp_path):
     """200 recordings of 60 clips: as dicts these rows take 12 MB; FMA has 500 times as many."""
-    row = {name: f"a text of some length for {name}" for name in table.COLUMNS}
+    text = "a text of some length for each cell"
     with Journal(tmp_path) as journal:
         tracemalloc.start()
         try:
             for i in range(200):
                 paths = [f"class/recording{i}__{clip:03d}.png" for clip in range(60)]
-                rows = [row | {"path": p, "label": "class", "recording": f"r{i}"} for p in paths]
-                journal.add({"source": f"{i}.wav", "label": "class", "reason": "", "rows": rows})
+                rows = tuple(
+                    ClipRow(path, "class", f"r{i}", 1, 0.0, 1.0, text, text, text, True, True, text)
+                    for path in paths
+                )
+                journal.add(Entry(f"{i}.wav", "class", rows=rows, crc=(0,) * len(rows)))
             assert journal.write_tables() == {"class": 12_000}
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
     assert peak < 1_000_000
-    written = [row["path"] for row in table.read_csv(tmp_path / "clips.csv")]
+    written = [row["path"] for row in read_rows(tmp_path / "clips.csv")]
     assert len(written) == 12_000 and written == sorted(written)

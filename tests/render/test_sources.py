@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from common.files import write_bytes
 from render import RenderSettings
 from render.audio.clips import ClipSettings, all_starts, starts
-from render.collection import clips_per_recording, render_folder, share_out
-from render.output import clip_table as table
+from render.collection import render_folder
+from render.output.check import faults
+from render.output.clip_table import read_rows
+from render.parallel import Workers
 from render.sources import fma
+from render.sources.balance import clips_per_recording, share_out
 from render.sources.country import country_of
-from render.sources.folders import Recording, from_csv, from_gtzan, named
+from render.sources.folders import Recording, from_csv, from_folders, from_gtzan, named
 from render.sources.selection import ChoiceSettings, choose
 from tests.fma_files import ARTIST_COLUMNS, write_artists, write_tracks
 from tests.render_helpers import FLAGS, cli, collection, noise, write
@@ -62,7 +66,7 @@ def test_the_fixtures_have_the_published_columns(fma_root):
 
 
 def test_fma_genres_with_artists_as_groups(fma_root):
-    found = fma.from_genres(fma_root, fma.metadata_near(fma_root), "", True)
+    found = fma.from_genres(fma_root, fma.metadata_near(fma_root), None, True)
     assert [(r.source, r.label, r.group, r.split) for r in found] == [
         ("000/000002.mp3", "Hip-Hop", "artist1", "training"),
         ("000/000003.mp3", "Rock", "artist1", "training"),
@@ -77,8 +81,10 @@ def test_fma_genres_with_artists_as_groups(fma_root):
 def test_fma_mp3s_are_rendered_with_their_split(fma_root, tmp_path):
     found = named(fma.from_genres(fma_root, fma.metadata_near(fma_root), "small", True))
     s = RenderSettings(clip_seconds=0.5, n_fft=512, n_mels=16)
-    render_folder(list(found), tmp_path / "out", s, ClipSettings(clips_per_recording=1), jobs=1)
-    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    render_folder(
+        list(found), tmp_path / "out", s, ClipSettings(clips_per_recording=1), Workers(jobs=1)
+    )
+    rows = read_rows(tmp_path / "out" / "clips.csv")
     assert {row["group"]: row["split"] for row in rows} == {
         "artist1": "training", "artist6": "validation", "artist8": "test",
     }  # fmt: skip
@@ -86,7 +92,7 @@ def test_fma_mp3s_are_rendered_with_their_split(fma_root, tmp_path):
 
 def test_fma_countries_and_what_is_left_out(fma_root):
     pytest.importorskip("reverse_geocode")
-    found, left_out = fma.from_countries(fma_root, fma.metadata_near(fma_root), "", False)
+    found, left_out = fma.from_countries(fma_root, fma.metadata_near(fma_root), None, False)
     assert [r.label for r in found] == ["France", "France", "Germany", "Japan", "Italy"]
     assert left_out == Counter({"on a geocoder's default point": 1})
 
@@ -96,7 +102,7 @@ def test_countries_from_the_command_line(fma_root, tmp_path):
     done = cli(fma_root, "--labels", "country", "--out", tmp_path / "out", *FLAGS, "--jobs", 1)
     assert done.returncode == 0, done.stderr
     assert "left out: 1 on a geocoder's default point" in done.stdout
-    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    rows = read_rows(tmp_path / "out" / "clips.csv")
     assert {(row["label"], row["group"]) for row in rows} == {
         ("France", "artist1"), ("Germany", "artist6"), ("Italy", "artist9"), ("Japan", "artist8"),
     }  # fmt: skip
@@ -114,6 +120,9 @@ def test_countries_from_the_command_line(fma_root, tmp_path):
         (("", "", "France / Japan"), ""),
         (("", "", ""), ""),
         (("91", "0", "my bedroom"), ""),
+        (("nan", "nan", "Oslo, Norway"), "Norway"),  # as pandas writes a missing coordinate
+        (("nan", "10.7", ""), ""),
+        (("10.7", "inf", ""), ""),
     ],
 )
 def test_country_of(cells, country):
@@ -125,7 +134,7 @@ def test_country_of(cells, country):
 def test_foreign_tracks_csv_is_refused(fma_root):
     (fma_root.parent / "fma_metadata" / "tracks.csv").write_text("track_id,genre\n2,Rock\n")
     with pytest.raises(ValueError, match="three header rows"):
-        fma.from_genres(fma_root, fma.metadata_near(fma_root), "", False)
+        fma.from_genres(fma_root, fma.metadata_near(fma_root), None, False)
 
 
 @pytest.mark.parametrize("layout", ["genres_original/{0}/{0}.{1:05d}.wav", "{0}.{1:05d}.wav"])
@@ -136,8 +145,8 @@ def test_gtzan_nested_or_flat_with_its_broken_recording(tmp_path, layout):
     found = list(named(from_gtzan(tmp_path / "g")))
     assert {r.label for r in found} == {"jazz"} and len(found) == 3
     s = RenderSettings(clip_seconds=0.5, n_fft=512, n_mels=16)
-    summary = render_folder(found, tmp_path / "out", s, ClipSettings(), jobs=1)
-    assert len(summary.failures) == 1 and "jazz.00054" in summary.failures[0][0]
+    summary = render_folder(found, tmp_path / "out", s, ClipSettings(), Workers(jobs=1))
+    assert len(summary.failures) == 1 and "jazz.00054" in summary.failures[0].source
 
 
 def test_csv_with_groups_and_any_column(tmp_path):
@@ -160,6 +169,33 @@ def test_names_are_unique_whatever_the_case_and_safe():
     names = [r.name for r in named(Recording(Path(s), s, "l") for s in sources)]
     assert len({name.casefold() for name in names}) == 4
     assert "q" in names and "y_z" in names and not any("__" in name for name in names)
+
+
+def test_a_class_with_two_underscores_keeps_its_name_and_its_recordings(tmp_path):
+    for name in ("one", "two"):
+        write(tmp_path / "audio" / "my__class" / f"{name}.wav", noise(1.0))
+    found = list(named(from_folders(tmp_path / "audio")))
+    s = RenderSettings(clip_seconds=0.5, n_fft=512, n_mels=16)
+    render_folder(found, tmp_path / "out", s, ClipSettings(), Workers(jobs=1))
+    rows = read_rows(tmp_path / "out" / "clips.csv")
+    assert {(row["label"], row["recording"]) for row in rows} == {
+        ("my__class", "one"), ("my__class", "two"),
+    }  # fmt: skip
+    assert faults(tmp_path / "out") == [] and len(rows) == 4
+
+
+@pytest.mark.parametrize("other", ["a:b", "a_b "])
+def test_two_classes_that_would_share_a_folder_are_refused(other):
+    found = [Recording(Path("x.wav"), f"{n}.wav", label) for n, label in enumerate(("a_b", other))]
+    with pytest.raises(ValueError, match="a_b"):
+        list(named(found))
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "😀"])
+def test_a_long_name_fits_into_a_file_system(tmp_path, letter):
+    (recording,) = named([Recording(Path("x.wav"), f"{letter * 240}.wav", letter * 240)])
+    assert recording.name and recording.name == letter * len(recording.name)
+    write_bytes(tmp_path / recording.label / f"{recording.name}__000__stretch0.85.png", b"")
 
 
 def recordings_of(counts: dict[str, int]) -> list[Recording]:
@@ -206,12 +242,12 @@ def test_balance_clips_gives_rare_classes_more_of_each(tmp_path):
 @pytest.mark.parametrize("at", ["spread", "start", "middle", "random"])
 @pytest.mark.parametrize(("total", "count"), [(1000, 3), (250, 3), (100, 3), (50, 1), (1000, 99)])
 def test_clips_lie_inside_and_overlap_no_more_than_allowed(at, total, count):
-    placing = ClipSettings(at=at, max_overlap=0.5)
-    places = starts(total, 100, count, placing, "name")
+    clip_settings = ClipSettings(at=at, max_overlap=0.5)
+    places = starts(total, 100, count, clip_settings, "name")
     assert places == sorted(set(places)) and len(places) <= count
     assert places[0] >= 0 and places[-1] + 100 <= max(total, 100)
     assert all(b - a >= 49 for a, b in pairwise(places))
-    assert places == starts(total, 100, count, placing, "name")
+    assert places == starts(total, 100, count, clip_settings, "name")
 
 
 def test_all_clips_reach_the_end():
@@ -223,9 +259,11 @@ def test_augmented_clips_are_marked_and_keep_the_size(tmp_path):
     write(tmp_path / "a" / "x.wav", noise(2.5))
     found = list(named([Recording(tmp_path / "a" / "x.wav", "a/x.wav", "a")]))
     s = RenderSettings(clip_seconds=1.0, n_mels=32)
-    placing = ClipSettings(clips_per_recording=1, pitch_shift="-1..1", time_stretch="0.8,1.25")
-    render_folder(found, tmp_path / "out", s, placing, jobs=1)
-    rows = table.read_csv(tmp_path / "out" / "clips.csv")
+    clip_settings = ClipSettings(
+        clips_per_recording=1, pitch_shift="-1..1", time_stretch="0.8,1.25"
+    )
+    render_folder(found, tmp_path / "out", s, clip_settings, Workers(jobs=1))
+    rows = read_rows(tmp_path / "out" / "clips.csv")
     marks = {row["augmentation"]: float(row["end_s"]) - float(row["start_s"]) for row in rows}
     assert marks == pytest.approx(
         {"": 1.0, "pitch-1": 1.0, "pitch+1": 1.0, "stretch0.8": 0.8, "stretch1.25": 1.25}, abs=1e-3

@@ -164,6 +164,17 @@ def test_coordinates_give_countries_and_are_no_features(tmp_path: Path) -> None:
     assert table.columns == ("feature_1", "feature_2", "feature_3", "feature_4")
 
 
+def test_rows_without_coordinates_have_no_country(tmp_path: Path) -> None:
+    """Most of FMA's artists have none."""
+    file = tmp_path / "artists.csv"
+    lines = [f"{i},{i * i},{place}" for i in range(5) for place in ("35.7,139.7", "-15.8,-47.9")]
+    lines += ["1,1,,", "2,2,nan,nan", "3,3,48.9,", "4,4,inf,0"]
+    file.write_text("\n".join(("a,b,latitude,longitude", *lines)))
+    table = read_table(file, "country", "group")
+    assert table.examples.classes == ("Brazil", "Japan")
+    assert len(table.examples.labels) == 10
+
+
 @pytest.mark.parametrize(
     "text, options, expected",
     [

@@ -1,0 +1,92 @@
+"""The same work for every recording, on the cores of this machine or on a Dask cluster."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where the work is done.
+
+    jobs: processes on this machine, -1 for one per core. cluster: address of a Dask scheduler to
+    use instead; its workers must see the same paths.
+    """
+
+    jobs: int = -1
+    cluster: str | None = None
+
+
+def run_all(
+    do: Callable[[Job], Result], jobs: Iterable[Job], total: int, workers: Workers
+) -> Iterator[Result]:
+    """What `do` returns for each of the `total` jobs, as they finish, in any order.
+
+    Shows a progress bar on a terminal. Raises ValueError when a worker dies.
+    """
+    from tqdm import tqdm
+
+    results = _results(do, jobs, total, workers)
+    yield from tqdm(results, total=total, unit="recording", disable=None)
+
+
+def _results(
+    do: Callable[[Job], Result], jobs: Iterable[Job], total: int, workers: Workers
+) -> Iterator[Result]:
+    if not workers.cluster and (workers.jobs == 1 or total < 2):
+        yield from map(do, jobs)
+        return
+    from joblib import Parallel, delayed
+
+    with _backend(workers):
+        parallel = Parallel(return_as="generator_unordered", pre_dispatch="4*n_jobs")
+        try:
+            yield from parallel(delayed(do)(job) for job in jobs)
+        except BrokenProcessPool:
+            raise ValueError(
+                "a worker process was killed, perhaps for want of memory. Nothing is lost: run "
+                "again to go on, with fewer --jobs"
+            ) from None
+
+
+@contextmanager
+def _backend(workers: Workers) -> Iterator[None]:
+    """joblib's backend: processes of one thread each, or the workers of a Dask cluster."""
+    from joblib import parallel_config
+
+    if not workers.cluster:
+        with parallel_config(backend="loky", n_jobs=workers.jobs, inner_max_num_threads=1):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError('--cluster needs Dask: pip install "dask[distributed]"') from None
+    with Client(workers.cluster, timeout="10s") as client:
+        _check_cluster(client, workers.cluster)
+        with parallel_config(backend="dask", n_jobs=-1):
+            yield
+
+
+def _check_cluster(client: "Client", address: str) -> None:
+    """Raise ValueError when the cluster cannot do the work: it would otherwise wait for ever."""
+    found = client.run(find_spec, "render") | {
+        "the scheduler": client.run_on_scheduler(find_spec, "render")
+    }
+    lacking = [name for name, spec in found.items() if spec is None]
+    if lacking:
+        raise ValueError(
+            f"{', '.join(lacking)} cannot import render; start it with this project's folder in "
+            "PYTHONPATH"
+        )
+    if len(found) == 1:
+        raise ValueError(f"the scheduler at {address} has no workers")

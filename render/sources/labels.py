@@ -1,0 +1,61 @@
+"""The sources of recordings and labels that the command offers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from common.cli import option
+from render.sources.folders import Recording, from_csv, from_folders, from_gtzan
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """Recordings and labels"""
+
+    labels: str = option(
+        "folders",
+        "where the labels come from: folders, gtzan, fma (genres), country (of origin, from FMA's "
+        "metadata) or a CSV file",
+    )
+    metadata: str | None = option(
+        None, "the fma_metadata folder, for fma and country; the default is the one near AUDIO"
+    )
+    label_column: str = option("label", "column of the CSV file that holds the labels")
+    subset: Literal["small", "medium", "large", "full"] | None = option(
+        None, "subset of FMA to use; the default is every recording that is there"
+    )
+    keep_split: bool = option(False, "keep FMA's own split as a column of clips.csv")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The recordings below a folder. notes: lines that say what was left out, and why."""
+
+    recordings: list[Recording]
+    notes: tuple[str, ...] = ()
+
+
+def find_recordings(root: Path, source: SourceSettings) -> Found:
+    """The recordings below `root` with their labels. Raises ValueError when there are none."""
+    if source.labels == "folders":
+        return Found(from_folders(root))
+    if source.labels == "gtzan":
+        return Found(from_gtzan(root))
+    if source.labels in ("fma", "country"):
+        return _from_fma(root, source)
+    if Path(source.labels).suffix.lower() != ".csv":
+        raise ValueError(
+            f"--labels {source.labels}: expected folders, gtzan, fma, country or FILE.csv"
+        )
+    return Found(from_csv(Path(source.labels), root, source.label_column))
+
+
+def _from_fma(root: Path, source: SourceSettings) -> Found:
+    from render.sources import fma
+
+    metadata = Path(source.metadata) if source.metadata else fma.metadata_near(root)
+    if source.labels == "fma":
+        return Found(fma.from_genres(root, metadata, source.subset, source.keep_split))
+    recordings, left_out = fma.from_countries(root, metadata, source.subset, source.keep_split)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()))
+    return Found(recordings, (f"left out: {reasons}",) if left_out else ())
