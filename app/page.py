@@ -11,8 +11,10 @@ import gradio as gr
 from app.service import Service
 from inference.output import as_dict, clock
 from inference.prediction import Prediction
+from train.evaluate.results import Results
 from train.models.facts import ModelFacts
-from train.report import caveats
+from train.report.caveats import cautions
+from train.report.run_report import EvaluationProtocol
 
 DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
 HEADERS = ["file", "class", "probability", "agreement", "remark"]
@@ -237,14 +239,16 @@ def about(facts: ModelFacts) -> str:
     size = f"{facts.image.width}x{facts.image.height}"
     lines = [f"**The model.** {_plain(facts.backbone)}, pictures of {size} pixels."]
     if metrics := facts.metrics:
-        main = caveats.answer(metrics)
-        low, high = main["accuracy_interval_95"]
+        results = Results.from_dict(metrics)
+        main = results.main
+        low, high = main.accuracy_interval_95
         lines.append(
-            f"**How good it is.** {main['accuracy']:.0%} right (95 % interval {low:.0%} to "
-            f"{high:.0%}) on {main['n']} {main['unit']} that it had not seen; always answering "
-            f"{_plain(main['majority_class'])} would have {main['majority_baseline']:.0%}."
+            f"**How good it is.** {main.accuracy:.0%} right (95 % interval {low:.0%} to "
+            f"{high:.0%}) on {main.n} {results.main_unit} that it had not seen; always answering "
+            f"{_plain(main.majority_class)} would have {main.majority_baseline:.0%}."
         )
-        lines += [_plain(line) for line in caveats.to_doubt(metrics, facts.config)]
+        protocol = EvaluationProtocol.of_run(facts.config)
+        lines += [_plain(line) for line in cautions(results, protocol)]
     lines.append("Files are read on this machine, sent nowhere, and deleted soon after.")
     return "---\n" + "\n\n".join(lines)
 

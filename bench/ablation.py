@@ -24,7 +24,7 @@ from train.devices.fabric import make_fabric
 from train.loop.cross_validation import Trainer
 from train.loop.loggers import Silent
 from train.models.pretrained import RANDOM
-from train.pipeline import Start, augmented, begin
+from train.pipeline import PictureTraining, prepare_pictures
 from train.presets import add_presets, with_preset
 from train.tune.search_space import try_folds
 
@@ -40,20 +40,20 @@ def main() -> int:
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     fabric = make_fabric(config.accelerator, config.precision)
     examples = scan(root_of(data_config.data), data_config.group)
-    start = begin(examples, data_config, config, fabric)
+    start = prepare_pictures(examples, data_config, config, fabric)
     n_held_out = len({int(i) for _, validation in start.ready.folds for i in validation})
     print(f"{n_held_out} pictures held out in {len(start.ready.folds)} folds, {args.seeds} seeds")
     first: np.ndarray | None = None
     with tempfile.TemporaryDirectory() as folder:
-        embedder = start.trainer(fabric, Path(folder), Silent())
+        embedder = start.trainer(Path(folder), Silent())
         for options, change in zip(tries, changes, strict=True):
             began = time.monotonic()
             config = config_from(change, TrainConfig).settled(
                 on_cpu=fabric.device.type == "cpu", random_weights=start.weights == RANDOM
             )
-            ready = augmented(start.ready, config_from(change, DataConfig))
+            changed = start.augmented(config_from(change, DataConfig))
             seeds = range(config.seed, config.seed + args.seeds)
-            tried = (replace(start, ready=ready, config=replace(config, seed=s)) for s in seeds)
+            tried = (replace(changed, config=replace(config, seed=s)) for s in seeds)
             found = np.array([_held_out(each, embedder) for each in tried])  # (seeds, 2)
             first = found if first is None else first
             print(_line(options or "(common)", found, found - first, began), flush=True)
@@ -75,7 +75,7 @@ def _without_tries(arguments: list[str]) -> list[str]:
     return [a for i, a in enumerate(arguments) if i not in tries and i - 1 not in tries]
 
 
-def _held_out(start: Start, embedder: Trainer) -> tuple[float, float]:
+def _held_out(start: PictureTraining, embedder: Trainer) -> tuple[float, float]:
     """(accuracy, loss) of all that the folds hold out."""
     reached = (0.0, 0.0)
 
@@ -84,7 +84,7 @@ def _held_out(start: Start, embedder: Trainer) -> tuple[float, float]:
         reached = (accuracy, loss)
 
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = start.trainer(embedder.fabric, Path(scratch), Silent())
+        trainer = start.trainer(Path(scratch), Silent())
         try_folds(trainer, start.ready.folds, embedder, report)
     return reached
 

@@ -28,15 +28,18 @@ from data.prepare import Prepared
 from data.root import root_of
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
-from train.evaluate.calibration import probabilities_of
+from train.evaluate.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    probabilities_of,
+)
 from train.evaluate.final_test import final_weights
-from train.evaluate.metrics import expected_calibration_error, fit_temperature
 from train.loop.cross_validation import Trainer, cross_validate
 from train.loop.head import embeddings_of
 from train.loop.inference import logits_of
 from train.loop.loggers import Silent
 from train.models.ensemble import mean_logits
-from train.pipeline import begin
+from train.pipeline import prepare_pictures
 from train.presets import add_presets, with_preset
 
 Fold = tuple[np.ndarray, np.ndarray]
@@ -56,15 +59,15 @@ def main() -> int:
     fabric = make_fabric(config.accelerator, config.precision)
     examples = scan(root_of(data_config.data), data_config.group)
     names = args.models.split(",") if args.models else [config.model]
-    starts = [begin(examples, data_config, replace(config, model=n), fabric) for n in names]
+    starts = [
+        prepare_pictures(examples, data_config, replace(config, model=n), fabric) for n in names
+    ]
     ready, config = starts[0].ready, starts[0].config
     size = f"{starts[0].size[0]}x{starts[0].size[1]}"
     print(f"{size}, finetune {config.finetune}, {len(ready.examples)} pictures")
     results: dict[str, list[Tested]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        trainers = [
-            start.trainer(fabric, Path(tempfile.mkdtemp(dir=folder)), Silent()) for start in starts
-        ]
+        trainers = [start.trainer(Path(tempfile.mkdtemp(dir=folder)), Silent()) for start in starts]
         tries = trials(ready, data_config, config, args.seeds)
         for number, (folds, test, seed) in enumerate(tries, start=1):
             seeded = [replace(each, config=replace(each.config, seed=seed)) for each in trainers]

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common.cli import DONE, run
-from train.evaluate.metrics import expected_calibration_error
+from train.evaluate.calibration import expected_calibration_error
 from train.evaluate.paired_test import paired_test
 
 LEAST = 1e-6  # what predictions.csv rounds to 0

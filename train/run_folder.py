@@ -3,12 +3,29 @@
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from common.files import write_text
 from render.settings import RenderSettings
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run was started, and what its pictures were drawn with.
+
+    options: of config.yaml, whose text is `text`; command: what repeats the run; render: the
+    settings in render.json beside the pictures, None where there is none.
+    """
+
+    title: str
+    options: dict[str, Any]
+    text: str
+    command: str
+    render: RenderSettings | None
 
 
 def new_run(out: Path, name: str, options: dict[str, Any]) -> Path:
@@ -31,8 +48,7 @@ def new_run(out: Path, name: str, options: dict[str, Any]) -> Path:
         latest.symlink_to(folder.name, target_is_directory=True)
     except OSError as error:  # a file system without links: the run is found by its name
         print(f"note: no link {latest} ({error.strerror})", file=sys.stderr)
-    text = yaml.safe_dump(options, sort_keys=False)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_text(folder / "config.yaml", yaml.safe_dump(options, sort_keys=False))
     return folder
 
 
@@ -43,15 +59,14 @@ def interrupted(folder: Path) -> bool:
     return (folder / "config.yaml").is_file() and not done
 
 
-def facts_of(folder: Path, root: Path) -> dict[str, Any]:
-    """What the model file and the report say of a run on `root` beside its figures."""
+def settings_of(folder: Path, root: Path) -> RunSettings:
+    """The settings of the run in `folder` on the pictures or the table at `root`."""
     text = (folder / "config.yaml").read_text(encoding="utf-8")
-    settings = root / "render.json"
-    render = RenderSettings.from_json(settings.read_text("utf-8")) if settings.exists() else None
-    return {
-        "title": f"{root.resolve().name}: how well it is told apart",
-        "render": render,
-        "config": yaml.safe_load(text),
-        "config_text": text,
-        "command": shlex.join(["python", "main.py", "--config", str(folder / "config.yaml")]),
-    }
+    drawn = root / "render.json"
+    return RunSettings(
+        title=f"{root.resolve().name}: classification report",
+        options=yaml.safe_load(text),
+        text=text,
+        command=shlex.join(["python", "main.py", "--config", str(folder / "config.yaml")]),
+        render=RenderSettings.from_json(drawn.read_text("utf-8")) if drawn.exists() else None,
+    )

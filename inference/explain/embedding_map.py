@@ -8,9 +8,10 @@ import torch
 from inference.explain.pictures import BATCH, PredictedPictures
 from train.models.ensemble import members_of
 from train.models.network import TorchNetwork
-from train.report.embedding_map import draw_map, project, write_page
+from train.report.embedding_map import draw_map, write_page
 from train.report.figures import save_figure
 from train.report.gallery import as_jpeg
+from train.report.projection import project
 
 THUMBNAIL = (160, 90)  # width, height of a picture in the map's page
 METHODS = {"tsne": "t-SNE", "umap": "UMAP"}

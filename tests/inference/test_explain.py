@@ -20,8 +20,8 @@ from render.spectrogram.image import picture
 from tests.helpers import ROOT, Run
 from train.models.classifier import Classifier, create_backbone
 from train.models.gradcam import grad_cam
-from train.report.embedding_map import project
-from train.tabular.models import Baseline, fit_baselines
+from train.report.projection import project
+from train.tabular.baselines import Baseline, fit_baselines
 from train.tabular.shap_summary import draw_summary, shap_values
 
 # A fixed reference: with the loudest point as reference, the noise's brightness tells the class.
@@ -174,7 +174,7 @@ def test_the_axes_are_those_of_the_rendering() -> None:
 def test_a_map_needs_some_pictures_and_umap_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="a map of 4 pictures: at least 5"):
         project(np.eye(4), "tsne")
-    monkeypatch.setattr("train.report.embedding_map.find_spec", lambda name: None)
+    monkeypatch.setattr("train.report.projection.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install umap-learn"):
         project(np.eye(9), "umap")
 

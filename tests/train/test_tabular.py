@@ -10,9 +10,10 @@ import torch
 
 from data.tabular.table import read_table
 from tests.helpers import Run, run_script
-from train.compare.__main__ import compare
+from train.compare.comparison import compare
 from train.compare.finished_run import by_recording, read_run
-from train.tabular.models import BASELINES, Standardise, TableNetwork, fit_baselines
+from train.tabular.baselines import BASELINES, fit_baselines
+from train.tabular.network import Standardise, TableNetwork
 
 PLACES = ("Brazil", "Ghana", "Japan")
 

@@ -38,6 +38,12 @@ class FinishedRun:
     seconds: float
     images_per_second: float | None
 
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each tested example was classified correctly, bool (n,)."""
+        correct: np.ndarray = self.probabilities.argmax(axis=1) == self.labels
+        return correct
+
 
 def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
     """The run in `folder`; ValueError that says what is missing if it is not a finished one."""
@@ -57,7 +63,11 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
         batch = torch.randint(0, 256, shape, dtype=torch.uint8)
         batch = batch.contiguous(memory_format=torch.channels_last)
     return FinishedRun(
-        name=folder.name, backbone=facts.backbone, classes=classes, part=part, groups=groups,
+        name=folder.name,
+        backbone=facts.backbone,
+        classes=classes,
+        part=part,
+        groups=groups,
         paths=np.array([path for path, _, _ in tested]),
         labels=np.array([label for _, label, _ in tested]),
         probabilities=np.array([row for _, _, row in tested]),
@@ -66,7 +76,7 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
         megabytes=files[2].stat().st_size / 1e6,
         seconds=metrics["seconds"],
         images_per_second=_speed(model, batch) if measure else None,
-    )  # fmt: skip
+    )
 
 
 def by_recording(run: FinishedRun) -> FinishedRun:
@@ -82,9 +92,13 @@ def by_recording(run: FinishedRun) -> FinishedRun:
     total = np.zeros((len(names), len(run.classes)))
     np.add.at(total, index, run.probabilities)
     return replace(
-        run, part=part, groups=groups, paths=names, labels=run.labels[first],
+        run,
+        part=part,
+        groups=groups,
+        paths=names,
+        labels=run.labels[first],
         probabilities=total / np.bincount(index)[:, None],
-    )  # fmt: skip
+    )
 
 
 def _recording(path: str) -> str:

@@ -1,25 +1,47 @@
 """The table and the figure of a comparison."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from train.compare.finished_run import FinishedRun
+from train.evaluate.metrics import Scores
 from train.report.figures import new_figure
 
 HEADINGS = (
-    "model", "run", "test accuracy", "95 % interval", "macro F1", "top-5", "calibration error",
-    "validation", "parameters", "MB", "training s", "images/s",
-)  # fmt: skip
+    "model",
+    "run",
+    "test accuracy",
+    "95 % interval",
+    "macro F1",
+    "top-5",
+    "calibration error",
+    "validation",
+    "parameters",
+    "MB",
+    "training s",
+    "images/s",
+)
 
 
-def cells_of(row: dict[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class Row:
+    """A model of the comparison; run: None for the ensemble of all."""
+
+    model: str
+    name: str
+    test: Scores
+    run: FinishedRun | None
+
+
+def cells_of(row: Row) -> list[str]:
     """The row's cells under the headings, as text."""
-    test, run = row["test"], row["run"]
-    low, high = test["accuracy_interval_95"]
-    top5 = f"{test['top5_accuracy']:.3f}" if "top5_accuracy" in test else ""
-    cells = [row["model"], row["name"], f"{test['accuracy']:.3f}", f"{low:.3f} to {high:.3f}"]
-    cells += [f"{test['macro_f1']:.3f}", top5, f"{test['expected_calibration_error']:.3f}"]
+    test, run = row.test, row.run
+    low, high = test.accuracy_interval_95
+    top5 = "" if test.top5_accuracy is None else f"{test.top5_accuracy:.3f}"
+    cells = [row.model, row.name, f"{test.accuracy:.3f}", f"{low:.3f} to {high:.3f}"]
+    cells += [f"{test.macro_f1:.3f}", top5, f"{test.expected_calibration_error:.3f}"]
     if run is None:
         return cells + [""] * (len(HEADINGS) - len(cells))
     speed = "" if run.images_per_second is None else f"{run.images_per_second:.0f}"
@@ -44,18 +66,18 @@ def aligned(cells: list[list[str]]) -> list[str]:
     return ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
 
 
-def draw(rows: list[dict[str, Any]]) -> Figure:
+def draw(rows: list[Row]) -> Figure:
     """Accuracy with its interval, and macro F1, of each row; the first on top."""
     figure, axes = new_figure(7, max(2.0, 0.42 * len(rows) + 1.0))
     places = np.arange(len(rows))[::-1]
-    accuracy = np.array([row["test"]["accuracy"] for row in rows])
-    ends = np.array([row["test"]["accuracy_interval_95"] for row in rows])
+    accuracy = np.array([row.test.accuracy for row in rows])
+    ends = np.array([row.test.accuracy_interval_95 for row in rows])
     reach = np.clip([accuracy - ends[:, 0], ends[:, 1] - accuracy], 0, None)
     axes.errorbar(accuracy, places, xerr=reach, fmt="o", capsize=3, label="accuracy, 95 % interval")
-    axes.plot([row["test"]["macro_f1"] for row in rows], places, "x", label="macro F1")
-    axes.set_yticks(places, [f"{row['model']}\n{row['name']}" for row in rows], fontsize=8)
+    axes.plot([row.test.macro_f1 for row in rows], places, "x", label="macro F1")
+    axes.set_yticks(places, [f"{row.model}\n{row.name}" for row in rows], fontsize=8)
     axes.set(xlim=(0, 1.01), ylim=(-0.6, len(rows) - 0.4))
-    axes.set_xlabel(f"on the same {rows[0]['test']['n']} tested examples")
+    axes.set_xlabel(f"on the same {rows[0].test.n} tested examples")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     return figure

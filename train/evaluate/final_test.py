@@ -1,49 +1,51 @@
-"""After the folds: choose, test once, and write down everything that a reader needs."""
+"""After the folds: make the model that is shipped and test it once."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from common.files import write_csv, write_text
-from train.evaluate.calibration import probabilities_of
-from train.evaluate.metrics import by_recording, fit_temperature, score
+from common.files import write_csv
+from train.evaluate.answers import Answers, answers_of
+from train.evaluate.calibration import fit_temperature, probabilities_of
+from train.evaluate.metrics import Scores, by_recording, score
+from train.evaluate.results import CrossValidation, Results
 from train.loop.cross_validation import Trainer, positions_in
 from train.loop.fit import Progress
 from train.models.ensemble import ensemble_of
-from train.report.caveats import unit_of
-from train.report.gallery import Answers, answers_of
+
+if TYPE_CHECKING:
+    from data.examples import Examples
+    from data.prepare import Prepared
 
 
 @dataclass(frozen=True)
-class Examples:
-    """What the outcome says of each example, in the order of the pictures.
+class HeldOut:
+    """A part that was not trained on: "test" or a fold's number, and what was answered there.
 
-    paths, groups, recordings: str (n,); labels int64 (n,) into classes.
+    positions: int (n,) among the examples; probabilities float (n, C).
     """
 
-    classes: tuple[str, ...]
-    paths: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    recordings: np.ndarray
+    part: str
+    positions: np.ndarray
+    probabilities: np.ndarray
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The shipped model, its temperature, every figure, and the probabilities behind them.
+class FinalTest:
+    """The shipped model and what its one test gave.
 
-    held_out: (fold or "test", positions, probabilities (n, C)) of each part not trained on;
-    answers: the test's, before calibration.
+    folds: what each fold held out, by its own model; test: the test part, by the shipped one;
+    answers: the same before calibration.
     """
 
     model: Any
-    temperature: float
-    metrics: dict[str, Any]
-    held_out: list[tuple[str, np.ndarray, np.ndarray]]
+    results: Results
+    folds: list[HeldOut]
+    test: HeldOut
     answers: Answers
 
     @property
@@ -52,49 +54,57 @@ class Outcome:
         return {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
 
 
-def conclude(
-    trainer: Trainer,
-    finished: list[Progress],
-    folds: list[tuple[np.ndarray, np.ndarray]],
-    test: np.ndarray,
-    examples: Examples,
-) -> Outcome:
+def run_final_test(trainer: Trainer, finished: list[Progress], ready: "Prepared") -> FinalTest:
     """Make the model that is shipped, by `trainer.config.final`, and test it, once.
 
     finished: the progress of every fold, and of the refit if there was one.
     """
-    labels, n_folds = examples.labels, len(folds)
-    tried = finished[:n_folds]
+    folds, test, labels = ready.folds, ready.test, ready.examples.labels
+    tried = finished[: len(folds)]
     # On what all folds held out: one fold's own pictures flatter it.
     temperature = fit_temperature(
         np.concatenate([_logits(progress) for progress in tried]),
         np.concatenate([labels[validation] for _, validation in folds]),
     )
-    model, about = shipped(trainer, finished, n_folds, temperature)
+    model, about = shipped(trainer, finished, len(folds), temperature)
     answers = answers_of(
         model, lambda at: trainer.batches(test[at]), len(test), trainer.fabric.device
     )
-    test_probabilities = probabilities_of(answers.logits, temperature)
+    tested = HeldOut("test", test, probabilities_of(answers.logits, temperature))
     held_out = [
-        (str(k), folds[k - 1][1], probabilities_of(_logits(progress), temperature))
-        for k, progress in enumerate(tried, start=1)
+        HeldOut(str(k), validation, probabilities_of(_logits(progress), temperature))
+        for k, (progress, (_, validation)) in enumerate(zip(tried, folds, strict=True), start=1)
     ]
-    development = positions_in(folds)
-    majority = int(np.bincount(labels[development]).argmax())
-    keywords: dict[str, Any] = {"classes": examples.classes, "majority": majority}
-    metrics = {
-        "test": score(test_probabilities, labels[test], examples.groups[test], **keywords),
-        "cross_validation": cross_validation_figures(tried, folds, labels),
-        "final": about,
-        "temperature": temperature,
-    }
-    if len(np.unique(examples.recordings[test])) < len(test):
-        songs = by_recording(
-            test_probabilities, labels[test], examples.recordings[test], examples.groups[test]
-        )
-        metrics["test_recordings"] = score(*songs, **keywords)
-    held_out.append(("test", test, test_probabilities))
-    return Outcome(model, temperature, metrics, held_out, answers)
+    majority = int(np.bincount(labels[positions_in(folds)]).argmax())
+    pictures, recordings = scores_of(tested, ready.examples, majority)
+    results = Results(
+        test=pictures,
+        test_recordings=recordings,
+        cross_validation=cross_validation(tried, folds, labels),
+        final=about,
+        temperature=temperature,
+    )
+    return FinalTest(model, results, held_out, tested, answers)
+
+
+def scores_of(
+    held_out: HeldOut, examples: "Examples", majority: int
+) -> tuple[Scores, Scores | None]:
+    """Scores by example, and by recording where some recordings have several examples.
+
+    majority: the largest class of training.
+    """
+    at = held_out.positions
+    labels, groups, recordings = (
+        column[at] for column in (examples.labels, examples.groups, examples.recordings)
+    )
+    alone = score(
+        held_out.probabilities, labels, groups, classes=examples.classes, majority=majority
+    )
+    if len(np.unique(recordings)) == len(at):
+        return alone, None
+    averaged = by_recording(held_out.probabilities, labels, recordings, groups)
+    return alone, score(*averaged, classes=examples.classes, majority=majority)
 
 
 def shipped(
@@ -145,32 +155,26 @@ def _logits(progress: Progress) -> np.ndarray:
     return progress.best_logits.numpy()
 
 
-def cross_validation_figures(
+def cross_validation(
     finished: list[Progress], folds: list[tuple[np.ndarray, np.ndarray]], labels: np.ndarray
-) -> dict[str, Any]:
-    """Validation accuracy and loss of every fold at its best epoch, with mean and deviation.
-
-    Each best epoch was chosen on these same examples: expect the test to be a little lower.
-    """
-    accuracy = [
-        float((_logits(progress).argmax(axis=1) == labels[validation]).mean())
-        for progress, (_, validation) in zip(finished, folds, strict=True)
-    ]
-    return {
-        "accuracy": accuracy,
-        "accuracy_mean": float(np.mean(accuracy)),
-        "accuracy_std": float(np.std(accuracy, ddof=1)) if len(accuracy) > 1 else 0.0,
-        "loss": [progress.best_loss for progress in finished],
-    }
+) -> CrossValidation:
+    """Accuracy and loss of every fold."""
+    return CrossValidation(
+        accuracy=[
+            float((_logits(progress).argmax(axis=1) == labels[validation]).mean())
+            for progress, (_, validation) in zip(finished, folds, strict=True)
+        ],
+        loss=[progress.best_loss for progress in finished],
+    )
 
 
-def write_predictions(file: Path, outcome: Outcome, examples: Examples) -> None:
+def write_predictions(file: Path, held_out: Sequence[HeldOut], examples: "Examples") -> None:
     """Write one row per held-out example: path, label, group, split, predicted, probabilities."""
     rows = []
-    for part, positions, probabilities in outcome.held_out:
-        for i, row in zip(positions, probabilities, strict=True):
+    for part in held_out:
+        for i, row in zip(part.positions, part.probabilities, strict=True):
             label, predicted = examples.classes[examples.labels[i]], examples.classes[row.argmax()]
-            named = [examples.paths[i], label, examples.groups[i], part, predicted]
+            named = [examples.paths[i], label, examples.groups[i], part.part, predicted]
             rows.append(named + [f"{p:.6f}" for p in row])
     write_csv(file, ["path", "label", "group", "split", "predicted", *examples.classes], rows)
 
@@ -179,34 +183,3 @@ def write_history(file: Path, finished: list[Progress]) -> None:
     """Write one row per epoch of every fold, and of the refit: phase, rate, losses, accuracy."""
     rows = [{"fold": k} | row for k, p in enumerate(finished, 1) for row in p.history]
     write_csv(file, rows[0], [[row.get(key, "") for key in rows[0]] for row in rows])
-
-
-def write_json(file: Path, facts: dict[str, Any]) -> None:
-    """Write facts as readable JSON, one whole file."""
-    write_text(file, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-
-
-def summary_lines(metrics: dict[str, Any]) -> list[str]:
-    """The answer in a few lines: the test accuracy with its interval, the baseline, the folds."""
-    test = metrics["test"]
-    low, high = test["accuracy_interval_95"]
-    lines = [
-        f"test accuracy {test['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
-        f"{test['n']} {unit_of(metrics)}s of {test['n_groups']} groups",
-        f"always answering {test['majority_class']} would have {test['majority_baseline']:.3f}; "
-        f"macro F1 {test['macro_f1']:.3f}",
-    ]
-    if "top5_accuracy" in test:
-        lines.append(f"top-5 accuracy {test['top5_accuracy']:.3f}")
-    if songs := metrics.get("test_recordings"):
-        low, high = songs["accuracy_interval_95"]
-        lines.append(
-            f"by recording {songs['accuracy']:.3f} ({low:.3f} to {high:.3f}), "
-            f"clips averaged, {songs['n']} recordings"
-        )
-    folds = metrics["cross_validation"]
-    lines.append(
-        f"validation accuracy {folds['accuracy_mean']:.3f} ± {folds['accuracy_std']:.3f} over "
-        f"{len(folds['accuracy'])} folds; the model is {metrics['final']}"
-    )
-    return lines

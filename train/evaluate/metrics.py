@@ -1,51 +1,69 @@
-"""What the numbers mean: accuracy with its interval, per class, calibration. numpy and sklearn."""
+"""What the numbers mean: accuracy with its interval, and the figures of every class."""
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 from scipy.stats import norm
 from scipy.stats import t as student_t
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
+from train.evaluate.calibration import ConfidenceBin, expected_calibration_error, reliability
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature in [0.05, 20] with the lowest negative log-likelihood on held-out logits.
 
-    Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
+@dataclass(frozen=True)
+class ClassScores:
+    """precision, recall and f1 of one class in [0, 1], and its number of examples.
+
+    recall_interval_95 is (0, 1) without examples.
     """
 
-    def loss(log_temperature: float) -> float:
-        scaled = log_softmax(logits.astype(np.float64) / np.exp(log_temperature), axis=1)
-        return -scaled[np.arange(len(labels)), labels].mean()
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20))).x))
-
-
-def reliability(
-    probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10
-) -> list[dict[str, float]]:
-    """{n, confidence, accuracy}, the means in each equal-width confidence bin that is not empty."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    return [
-        {
-            "n": int((bins == b).sum()),
-            "confidence": float(confidence[bins == b].mean()),
-            "accuracy": float(right[bins == b].mean()),
-        }
-        for b in np.unique(bins)
-    ]
+    precision: float
+    recall: float
+    recall_interval_95: tuple[float, float]
+    f1: float
+    n: int
 
 
-def expected_calibration_error(
-    probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10
-) -> float:
-    """Mean gap in [0, 1] between confidence and accuracy over equal-width confidence bins."""
-    bins = reliability(probabilities, labels, n_bins)
-    return sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / len(labels)
+@dataclass(frozen=True)
+class Scores:
+    """Every figure of one set of predictions; shares are in [0, 1].
+
+    n_groups: of examples that stand or fall together; majority_baseline: the accuracy of always
+    answering majority_class; confusion_matrix: counts, rows true, columns predicted; top5_accuracy:
+    None for five classes or fewer.
+    """
+
+    n: int
+    n_groups: int
+    accuracy: float
+    accuracy_interval_95: tuple[float, float]
+    macro_f1: float
+    majority_baseline: float
+    majority_class: str
+    expected_calibration_error: float
+    reliability: list[ConfidenceBin]
+    per_class: dict[str, ClassScores]
+    confusion_matrix: list[list[int]]
+    top5_accuracy: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain data for JSON, without those that there are none of."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "Scores":
+        """The scores that `to_dict` made plain."""
+        low, high = plain["accuracy_interval_95"]
+        bins = [ConfidenceBin(**one) for one in plain["reliability"]]
+        per_class = {name: _class_scores(row) for name, row in plain["per_class"].items()}
+        typed = {"accuracy_interval_95": (low, high), "reliability": bins, "per_class": per_class}
+        return cls(**plain | typed)
+
+
+def _class_scores(plain: dict[str, Any]) -> ClassScores:
+    low, high = plain["recall_interval_95"]
+    return ClassScores(**plain | {"recall_interval_95": (low, high)})
 
 
 def group_interval(
@@ -89,8 +107,8 @@ def score(
     *,
     classes: tuple[str, ...],
     majority: int,
-) -> dict[str, Any]:
-    """Every figure of one set of predictions, ready for JSON.
+) -> Scores:
+    """Every figure of one set of predictions.
 
     probabilities (n, C); labels int (n,); groups (n,); majority is the largest class of training,
     whose share of these examples is the baseline that any classifier must beat.
@@ -98,47 +116,48 @@ def score(
     predicted = probabilities.argmax(axis=1)
     right = predicted == labels
     numbers = np.arange(len(classes))
-    scores: dict[str, Any] = {
-        "n": len(labels),
-        "n_groups": len(np.unique(groups)),
-        "accuracy": float(right.mean()),
-        "accuracy_interval_95": group_interval(right, groups),
-        "macro_f1": float(
-            f1_score(labels, predicted, labels=numbers, average="macro", zero_division=0)
-        ),
-        "majority_baseline": float((labels == majority).mean()),
-        "majority_class": classes[majority],
-        "expected_calibration_error": expected_calibration_error(probabilities, labels),
-        "reliability": reliability(probabilities, labels),
-        "per_class": per_class(predicted, labels, groups, classes),
-        "confusion_matrix": confusion_matrix(labels, predicted, labels=numbers).tolist(),
-    }
+    top5 = None
     if len(classes) > 5:
         best = np.argsort(-probabilities, axis=1)[:, :5]
-        scores["top5_accuracy"] = float((best == labels[:, None]).any(axis=1).mean())
-    return scores
+        top5 = float((best == labels[:, None]).any(axis=1).mean())
+    return Scores(
+        n=len(labels),
+        n_groups=len(np.unique(groups)),
+        accuracy=float(right.mean()),
+        accuracy_interval_95=group_interval(right, groups),
+        macro_f1=float(
+            f1_score(labels, predicted, labels=numbers, average="macro", zero_division=0)
+        ),
+        majority_baseline=float((labels == majority).mean()),
+        majority_class=classes[majority],
+        expected_calibration_error=expected_calibration_error(probabilities, labels),
+        reliability=reliability(probabilities, labels),
+        per_class=score_classes(predicted, labels, groups, classes),
+        confusion_matrix=confusion_matrix(labels, predicted, labels=numbers).tolist(),
+        top5_accuracy=top5,
+    )
 
 
-def per_class(
+def score_classes(
     predicted: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]
-) -> dict[str, dict[str, Any]]:
-    """precision, recall with its interval, f1 and n of each class; no interval without examples."""
+) -> dict[str, ClassScores]:
+    """The scores of each class by its name."""
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(classes)), zero_division=0
     )
-    figures = {}
+    scores = {}
     for i, name in enumerate(classes):
         mine = labels == i
-        figures[name] = {
-            "precision": float(precision[i]),
-            "recall": float(recall[i]),
-            "recall_interval_95": (
+        scores[name] = ClassScores(
+            precision=float(precision[i]),
+            recall=float(recall[i]),
+            recall_interval_95=(
                 group_interval(predicted[mine] == i, groups[mine]) if mine.any() else (0.0, 1.0)
             ),
-            "f1": float(f1[i]),
-            "n": int(support[i]),
-        }
-    return figures
+            f1=float(f1[i]),
+            n=int(support[i]),
+        )
+    return scores
 
 
 def by_recording(

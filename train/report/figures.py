@@ -1,7 +1,6 @@
 """Figures of a run: learning curves, confusion matrix, per-class bars, reliability, embeddings."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from common.files import write_whole
+from train.evaluate.calibration import ConfidenceBin
+from train.evaluate.metrics import ClassScores
 from train.loop.fit import Progress
 
 
@@ -42,18 +43,18 @@ def confusion(matrix: list[list[int]], classes: list[str]) -> Figure:
     return figure
 
 
-def per_class(scores: dict[str, dict[str, Any]]) -> Figure:
+def per_class(scores: dict[str, ClassScores]) -> Figure:
     """Recall of each class with its 95 % interval, the best at the top."""
-    names = sorted(scores, key=lambda name: scores[name]["recall"])
+    names = sorted(scores, key=lambda name: scores[name].recall)
     rows = np.arange(len(names))
-    recalls = np.array([scores[name]["recall"] for name in names])
-    intervals = np.array([scores[name]["recall_interval_95"] for name in names])  # (C, 2)
+    recalls = np.array([scores[name].recall for name in names])
+    intervals = np.array([scores[name].recall_interval_95 for name in names])  # (C, 2)
     figure, axes = new_figure(6, max(2.0, 0.36 * len(names) + 0.9))
     axes.barh(rows, recalls, 0.6, color="C0", alpha=0.75)
     reach = np.clip([recalls - intervals[:, 0], intervals[:, 1] - recalls], 0, None)
     axes.errorbar(recalls, rows, xerr=reach, fmt="none", ecolor="black", capsize=3, lw=1)
-    axes.set_yticks(rows, [f"{name} ({scores[name]['n']})" for name in names])
-    axes.set(xlim=(0, 1), xlabel="share named rightly, with 95 % interval (examples in brackets)")
+    axes.set_yticks(rows, [f"{name} ({scores[name].n})" for name in names])
+    axes.set(xlim=(0, 1), xlabel="recall with its 95 % interval (number of examples in brackets)")
     return figure
 
 
@@ -70,12 +71,12 @@ def top_confusions(pairs: list[tuple[str, str, int, float]]) -> Figure:
     return figure
 
 
-def reliability(bins: list[dict[str, float]]) -> Figure:
+def reliability(bins: list[ConfidenceBin]) -> Figure:
     """Accuracy against confidence in ten bins; on the diagonal probabilities mean what they say."""
     figure, axes = new_figure(4.6, 4.2)
     axes.plot([0, 1], [0, 1], color="grey", lw=1, ls="--")
-    n = np.array([b["n"] for b in bins], dtype=float)
-    confidence, accuracy = ([b[key] for b in bins] for key in ("confidence", "accuracy"))
+    n = np.array([b.n for b in bins], dtype=float)
+    confidence, accuracy = [b.confidence for b in bins], [b.accuracy for b in bins]
     axes.plot(confidence, accuracy, color="C0", lw=1)
     axes.scatter(confidence, accuracy, s=20 + 280 * n / n.sum(), color="C0", alpha=0.8)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the answer", aspect="equal")

@@ -2,16 +2,15 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from train.loop.inference import Batch, apply, logits_of
+from train.evaluate.answers import BatchesOf
 from train.models.classifier import Classifier
 from train.models.gradcam import grad_cam
 
@@ -19,18 +18,19 @@ N_CONFUSIONS, N_PER_CONFUSION = 5, 3
 N_MISTAKES = 8
 N_TYPICAL = 12
 N_HEAT_MISTAKES = 6
-MOST_EMBEDDED = 1000
 WIDTH = 240  # of a shown picture in pixels
+
+PicturesOf = Callable[[np.ndarray], np.ndarray]  # positions (k,) -> uint8 (k, H, W, 3)
+HeatOf = Callable[[np.ndarray, np.ndarray], np.ndarray]  # and class indices (k,) -> (k, h, w)
 
 
 @dataclass(frozen=True)
-class Tested:
+class Answered:
     """The tested examples and how to look at them.
 
     paths str (n,); labels int64 (n,); probabilities float (n, C); embeddings float (m, F): of the
-    positions `embedded` int (m,), 1000 at most; pictures: positions (k,) -> uint8 (k, H, W, 3);
-    heat: positions and class indices (k,) -> float (k, h, w) in [0, 1], where the network looked,
-    or ValueError when it cannot tell; shape: (width, height) of a picture as it was drawn.
+    positions `embedded` int (m,); heat: where the network looked, float in [0, 1], or ValueError
+    when it cannot tell; shape: (width, height) of a picture as it was drawn.
     """
 
     classes: tuple[str, ...]
@@ -39,8 +39,8 @@ class Tested:
     probabilities: np.ndarray
     embedded: np.ndarray
     embeddings: np.ndarray
-    pictures: Callable[[np.ndarray], np.ndarray]
-    heat: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    pictures: PicturesOf
+    heat: HeatOf
     shape: tuple[int, int]
 
     @property
@@ -55,70 +55,61 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Logits float32 (n, C) of all examples, embeddings (m, F) of some, at positions `embedded`."""
+class Tile:
+    """One example as it is shown; picture and heat are data URIs, top the likeliest three."""
 
-    logits: np.ndarray
-    embedded: np.ndarray
-    embeddings: np.ndarray
-
-
-def answers_of(
-    model: Any, batches: Callable[[np.ndarray], Iterable[Batch]], n: int, device: torch.device
-) -> Answers:
-    """The model's answers to n examples, in full precision; one pass gives both where it can.
-
-    batches: positions -> their batches.
-    """
-    model.eval()
-    embedded = np.sort(np.random.default_rng(0).permutation(n)[:MOST_EMBEDDED])
-    if not hasattr(model, "classify") or not getattr(model, "one_backbone", True):
-        logits = logits_of(model, batches(np.arange(n)), device)
-        return Answers(logits, embedded, apply(model.features, batches(embedded), device))
-
-    def both(images: torch.Tensor) -> torch.Tensor:
-        embeddings = model.features(images)
-        return torch.cat([model.classify(embeddings), embeddings], dim=1)
-
-    some = apply(both, batches(embedded), device)
-    n_classes = some.shape[1] - model.n_features
-    logits = np.empty((n, n_classes), np.float32)
-    logits[embedded] = some[:, :n_classes]
-    rest = np.setdiff1d(np.arange(n), embedded)
-    if len(rest):
-        logits[rest] = logits_of(model, batches(rest), device)
-    return Answers(logits, embedded, some[:, n_classes:])
+    path: str
+    truth: str
+    top: list[tuple[str, float]]
+    picture: str
+    heat: str | None = None
 
 
-def look_at(
-    model: Classifier,
-    examples: dict[str, Any],
-    answers: Answers,
-    batches: Callable[[np.ndarray], Iterable[Batch]],
-    device: torch.device,
-    shape: tuple[int, int],
-) -> Tested:
-    """The tested examples and the model's answers, ready to be shown.
+@dataclass(frozen=True)
+class Confusion:
+    """n examples of the class `truth`, that share of it, were taken for `predicted`."""
 
-    examples: classes, paths, labels and probabilities; batches: positions -> their batches.
-    """
+    truth: str
+    predicted: str
+    n: int
+    share: float
+    tiles: list[Tile]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Everything that is shown; the tiles with heat are empty when the network has no such maps."""
+
+    confusions: list[Confusion]
+    mistakes: list[Tile]
+    typical_heat: list[Tile]
+    mistakes_heat: list[Tile]
+
+
+def pictures_of(batches: BatchesOf) -> PicturesOf:
+    """The pictures at given positions, as the network sees them."""
 
     def pictures(positions: np.ndarray) -> np.ndarray:
         images = torch.cat([images for images, _ in batches(positions)])
-        return images.permute(0, 2, 3, 1).contiguous().numpy()
+        found: np.ndarray = images.permute(0, 2, 3, 1).contiguous().numpy()
+        return found
+
+    return pictures
+
+
+def heat_of(model: Classifier, pictures: PicturesOf, device: torch.device) -> HeatOf:
+    """Grad-CAM of pictures for given classes."""
 
     def heat(positions: np.ndarray, class_indices: np.ndarray) -> np.ndarray:
         images = torch.from_numpy(pictures(positions)).permute(0, 3, 1, 2)
         named = torch.from_numpy(class_indices)
-        return grad_cam(model, images.to(device), named.to(device)).cpu().numpy()
+        found: np.ndarray = grad_cam(model, images.to(device), named.to(device)).cpu().numpy()
+        return found
 
-    return Tested(
-        **examples, embedded=answers.embedded, embeddings=answers.embeddings, pictures=pictures,
-        heat=heat, shape=shape,
-    )  # fmt: skip
+    return heat
 
 
-def confusions(tested: Tested) -> list[tuple[int, int, np.ndarray]]:
+def confusions(tested: Answered) -> list[tuple[int, int, np.ndarray]]:
     """(true class, predicted class, positions), the most frequent first, most confident first."""
     wrong = np.flatnonzero(tested.predicted != tested.labels)
     pairs: dict[tuple[int, int], list[int]] = {}
@@ -128,13 +119,13 @@ def confusions(tested: Tested) -> list[tuple[int, int, np.ndarray]]:
     return [(truth, predicted, np.array(positions)) for (truth, predicted), positions in ranked]
 
 
-def mistakes(tested: Tested, n: int) -> np.ndarray:
+def mistakes(tested: Answered, n: int) -> np.ndarray:
     """Positions of the n most confident mistakes, int (k,), the most confident first."""
     wrong = np.flatnonzero(tested.predicted != tested.labels)
     return wrong[np.argsort(-tested.confidence[wrong], kind="stable")][:n]
 
 
-def typical(tested: Tested, n: int) -> np.ndarray:
+def typical(tested: Answered, n: int) -> np.ndarray:
     """Positions of the most confidently right example of each class, of n classes at most."""
     right = tested.predicted == tested.labels
     best = []
@@ -145,40 +136,34 @@ def typical(tested: Tested, n: int) -> np.ndarray:
     return np.array(best[:n], dtype=int)
 
 
-def tiles(tested: Tested) -> dict[str, Any]:
-    """Everything that is shown, as plain data with the pictures inside.
-
-    confusions: truth, predicted, n, share of the true class, examples; mistakes: examples; heat:
-    examples with `heat`, empty when the network has no heat map.
-    """
-    ranked = confusions(tested)[:N_CONFUSIONS]
+def gallery_of(tested: Answered) -> Gallery:
+    """Choose what is shown of the tested examples."""
     wrong = mistakes(tested, N_MISTAKES)
     counts = np.bincount(tested.labels, minlength=len(tested.classes))
-    found = {
-        "confusions": [
-            {
-                "truth": tested.classes[truth],
-                "predicted": tested.classes[predicted],
-                "n": len(positions),
-                "share": len(positions) / counts[truth],
-                "examples": examples(tested, positions[:N_PER_CONFUSION]),
-            }
-            for truth, predicted, positions in ranked
-        ],
-        "mistakes": examples(tested, wrong),
-        "typical_heat": [],
-        "mistakes_heat": [],
-    }
+    typical_heat: list[Tile] = []
+    mistakes_heat: list[Tile] = []
     with suppress(ValueError):  # transformers have no feature maps
-        found["typical_heat"] = examples(tested, typical(tested, N_TYPICAL), with_heat=True)
-        found["mistakes_heat"] = examples(tested, wrong[:N_HEAT_MISTAKES], with_heat=True)
-    return found
+        typical_heat = tiles(tested, typical(tested, N_TYPICAL), with_heat=True)
+        mistakes_heat = tiles(tested, wrong[:N_HEAT_MISTAKES], with_heat=True)
+    return Gallery(
+        confusions=[
+            Confusion(
+                truth=tested.classes[truth],
+                predicted=tested.classes[predicted],
+                n=len(positions),
+                share=float(len(positions) / counts[truth]),
+                tiles=tiles(tested, positions[:N_PER_CONFUSION]),
+            )
+            for truth, predicted, positions in confusions(tested)[:N_CONFUSIONS]
+        ],
+        mistakes=tiles(tested, wrong),
+        typical_heat=typical_heat,
+        mistakes_heat=mistakes_heat,
+    )
 
 
-def examples(
-    tested: Tested, positions: np.ndarray, *, with_heat: bool = False
-) -> list[dict[str, Any]]:
-    """Path, truth, the likeliest three (class, probability) and the picture of each position."""
+def tiles(tested: Answered, positions: np.ndarray, *, with_heat: bool = False) -> list[Tile]:
+    """The examples at the positions as they are shown."""
     if not len(positions):
         return []
     pictures = tested.pictures(positions)
@@ -190,15 +175,13 @@ def examples(
         row = tested.probabilities[i]
         best = np.argsort(-row, kind="stable")[:3]
         shown.append(
-            {
-                "path": str(tested.paths[i]),
-                "truth": tested.classes[tested.labels[i]],
-                "p_truth": float(row[tested.labels[i]]),
-                "top": [(tested.classes[k], float(row[k])) for k in best],
-                "right": bool(best[0] == tested.labels[i]),
-                "src": as_jpeg(picture, tested.shape),
-                "heat": None if heat is None else as_jpeg(overlay(picture, heat), tested.shape),
-            }
+            Tile(
+                path=str(tested.paths[i]),
+                truth=tested.classes[tested.labels[i]],
+                top=[(tested.classes[k], float(row[k])) for k in best],
+                picture=as_jpeg(picture, tested.shape),
+                heat=None if heat is None else as_jpeg(overlay(picture, heat), tested.shape),
+            )
         )
     return shown
 

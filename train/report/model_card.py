@@ -1,34 +1,29 @@
-"""model_card.md: what the model is, how good it is and what it is not for, from the run's facts."""
+"""model_card.md: what the model is, how good it is and what it is not for."""
 
 import time
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
 from common.files import write_text
-from train.models.model_file import revision
-from train.report.caveats import answer, to_doubt, to_trust, unit_of
+from train.models.facts import ModelFacts
+from train.report.caveats import cautions, supports
+from train.report.run_report import RunReport
 
 
-def write_card(run: Path, facts: dict[str, Any]) -> None:
-    """Write `run`/model_card.md.
-
-    facts: those of `report.write_report`, and model, the facts of the model file.
-    """
-    metrics = facts["metrics"]
-    audit = facts["audit"] or {}
-    n_duplicates = audit.get("n_exact", 0) + audit.get("n_near", 0)
+def write_card(run: Path, report: RunReport, model: ModelFacts) -> None:
+    """Write `run`/model_card.md."""
     # Markdown is not HTML: names are kept from ending a table's cell, nothing else is special.
     template = Environment(loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True)
     template.filters["cell"] = lambda text: " ".join(str(text).replace("|", "\\|").split())
     text = template.get_template("model_card.md.jinja").render(
-        **facts,
-        main=answer(metrics),
-        unit=unit_of(metrics),
-        trust=to_trust(metrics, facts["config"], n_duplicates),
-        doubt=to_doubt(metrics, facts["config"]),
-        revision=revision(),
+        report=report,
+        results=report.results,
+        main=report.results.main,
+        unit=report.results.unit,
+        model=model,
+        supports=supports(report),
+        cautions=cautions(report.results, report.protocol),
         date=time.strftime("%Y-%m-%d"),
         run=run.name,
     )

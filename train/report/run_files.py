@@ -3,103 +3,133 @@
 import shutil
 import time
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
+from lightning_fabric import Fabric
 
-from train.evaluate.domain_shift import reference_of
+from common.files import write_text
+from data.prepare import Prepared
+from train.config import TrainConfig
 from train.evaluate.final_test import (
-    Examples,
-    Outcome,
-    conclude,
-    summary_lines,
+    FinalTest,
+    run_final_test,
     write_history,
-    write_json,
     write_predictions,
 )
-from train.evaluate.novelty import describe_batches
-from train.export.onnx import picture_program
-from train.loop.cross_validation import Trainer, positions_in
+from train.evaluate.results import Results
+from train.loop.cross_validation import Log, Trainer
 from train.loop.fit import Progress
-from train.loop.head import embeddings_of
-from train.loop.inference import apply
 from train.models import model_file, onnx_file
-from train.models.facts import DomainReference, ModelFacts
-from train.report.gallery import Tested, look_at
+from train.models.facts import DomainReference, ModelFacts, Novelty
+from train.report.gallery import Answered
 from train.report.model_card import write_card
 from train.report.page import write_report
+from train.report.run_report import EvaluationProtocol, RunReport
+from train.run_folder import RunSettings
 
-MOST_COMPARED = 400
+if TYPE_CHECKING:
+    import onnx
 
 
-def finish(
+class Training(Protocol):
+    """A network and what it is trained on, pictures or rows of a table (unit).
+
+    setting: the network, its weights and the device, in one line; config: with all that the machine
+    and the weights decide.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def setting(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def fabric(self) -> Fabric: ...
+    @property
+    def config(self) -> TrainConfig: ...
+    @property
+    def ready(self) -> Prepared: ...
+
+    def trainer(self, folder: Path, log: Log) -> Trainer:
+        """A trainer that keeps its checkpoints in the folder of the run."""
+        ...
+
+    def fit(self, trainer: Trainer) -> list[Progress]:
+        """The progress of every fold, and last that of the refit where config.final asks so."""
+        ...
+
+    def tested(self, trainer: Trainer, final: FinalTest) -> Answered:
+        """The tested examples, to be looked at; the trainer's model is the shipped one."""
+        ...
+
+    def novelty(self, trainer: Trainer) -> Novelty | None:
+        """What single inputs of another kind are recognised by, if they are."""
+        ...
+
+    def domain(self, trainer: Trainer) -> DomainReference | None:
+        """What the distance of many inputs is measured against, if it is."""
+        ...
+
+    def program(self, model: Any) -> "onnx.ModelProto":
+        """The model as an ONNX program."""
+        ...
+
+
+def write_run(
+    training: Training,
     trainer: Trainer,
     finished: list[Progress],
-    folds: list[tuple[np.ndarray, np.ndarray]],
-    test: np.ndarray,
-    examples: Examples,
-    facts: dict[str, Any],
-) -> list[str]:
-    """Test the best model once and write the run's files; returns the answer in a few lines.
+    settings: RunSettings,
+    started: float,
+) -> Results:
+    """Test the shipped model once and write the run's files; returns the figures.
 
-    facts: title, backbone, inputs (of the model file), render, config (dict), and of the report
-    first_line, notes, counts, audit, config_text, command and started (a monotonic time).
+    started: the time.monotonic() at which the run began.
     """
-    run = trainer.run
-    outcome = conclude(trainer, finished, folds, test, examples)
-    trainer = replace(trainer, model=outcome.model)
-    metrics = outcome.metrics | {"seconds": round(time.monotonic() - facts["started"], 1)}
-    development = positions_in(folds)
-    tested = _tested(trainer, outcome, examples, facts["inputs"].canvas)
-    model_facts = ModelFacts(
-        backbone=facts["backbone"],
+    folder, ready = trainer.run, training.ready
+    final = run_final_test(trainer, finished, ready)
+    trainer = replace(trainer, model=final.model)
+    results = replace(final.results, unit=training.unit).after(time.monotonic() - started)
+    facts = _model_facts(training, trainer, results, settings)
+    model_file.save(folder / "model.pth", final.weights, facts)
+    write_text(folder / "metrics.json", results.to_json())
+    write_predictions(folder / "predictions.csv", [*final.folds, final.test], ready.examples)
+    write_history(folder / "history.csv", finished)
+    report = RunReport(
+        title=settings.title,
+        setting=training.setting,
+        results=results,
+        protocol=EvaluationProtocol.of_run(settings.options),
+        counts=ready.rows,
+        notes=ready.notes,
+        audit=ready.audit or None,
+        data=str(settings.options.get("data", "")),
+        command=settings.command,
+        options=settings.text,
+    )
+    write_report(folder, report, finished[: len(ready.folds)], training.tested(trainer, final))
+    write_card(folder, report, facts)
+    onnx_file.save(folder / "model.onnx", training.program(final.model), facts)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return results
+
+
+def _model_facts(
+    training: Training, trainer: Trainer, results: Results, settings: RunSettings
+) -> ModelFacts:
+    """What model.pth and model.onnx tell beside the weights."""
+    return ModelFacts(
+        backbone=training.name,
         pooling=trainer.model.pooling,
-        classes=examples.classes,
-        inputs=facts["inputs"],
-        temperature=outcome.temperature,
-        render=facts["render"],
-        config=facts["config"],
-        metrics=metrics,
-        novelty=describe_batches(trainer.batches(development), examples.groups[development]),
-        domain=_reference(trainer, development, examples.groups, facts["audit"]),
+        classes=training.ready.examples.classes,
+        inputs=training.ready.spec,
+        temperature=results.temperature,
+        render=settings.render,
+        config=settings.options,
+        metrics=results.to_dict(),
+        novelty=training.novelty(trainer),
+        domain=training.domain(trainer),
         revision=model_file.revision(),
     )
-    model_file.save(run / "model.pth", outcome.weights, model_facts)
-    write_json(run / "metrics.json", metrics)
-    write_predictions(run / "predictions.csv", outcome, examples)
-    write_history(run / "history.csv", finished)
-    page = facts | {"model": model_facts, "metrics": metrics, "summary": summary_lines(metrics)}
-    page |= {"seconds": metrics["seconds"], "distance": []}
-    write_report(run, page, finished[: len(folds)], tested)
-    write_card(run, page)
-    program = picture_program(trainer.model, model_facts.image)
-    onnx_file.save(run / "model.onnx", program, model_facts)
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
-    return page["summary"]
-
-
-def _reference(
-    trainer: Trainer, development: np.ndarray, groups: np.ndarray, audit: dict[str, Any] | None
-) -> DomainReference | None:
-    """What later pictures are compared with: some of all folds', by the model that is shipped."""
-    some = np.sort(np.random.default_rng(0).permutation(development)[:MOST_COMPARED])
-    if trainer.config.finetune == "none":  # the backbone is as it was: they are known
-        embeddings = embeddings_of(trainer, development)[some].astype(np.float32)
-    else:
-        model = trainer.model.eval()
-        embeddings = apply(model.features, trainer.batches(some), trainer.fabric.device)
-    return reference_of(embeddings, groups[some], (audit or {}).get("colour_map"))
-
-
-def _tested(
-    trainer: Trainer, outcome: Outcome, examples: Examples, shape: tuple[int, int]
-) -> Tested:
-    _, test, probabilities = outcome.held_out[-1]
-    about = {
-        "classes": examples.classes, "paths": examples.paths[test],
-        "labels": examples.labels[test], "probabilities": probabilities,
-    }  # fmt: skip
-    return look_at(
-        trainer.model, about, outcome.answers, lambda at: trainer.batches(test[at]),
-        trainer.fabric.device, shape,
-    )  # fmt: skip

@@ -9,8 +9,8 @@ import torch
 from matplotlib.figure import Figure
 
 from train.evaluate.calibration import probabilities_of
-from train.report.embedding_map import colours
 from train.report.figures import new_figure
+from train.report.projection import colours
 
 N_BACKGROUND, N_EXPLAINED = 50, 200  # rows that stand for "unknown", and rows that are explained
 N_COLUMNS = 20  # drawn

@@ -22,14 +22,13 @@ from common.cli import DONE, INTERRUPTED, config_from, make_parser, option, run
 from data.config import DataConfig
 from data.root import check_given, is_table, root_of
 from train.config import TrainConfig
-from train.pipeline import augmented, begin
 
 if TYPE_CHECKING:
     import optuna
 
     from data.prepare import Prepared
     from train.loop.cross_validation import Trainer
-    from train.pipeline import Start
+    from train.pipeline import PictureTraining
     from train.tune.search_space import Space
 
 LEFT_OUT = ("out", "wandb", "accelerator", "workers", "cache", "cache_limit")  # change no value
@@ -55,7 +54,7 @@ class TuneConfig:
 class Base:
     """A backbone with the pictures at its size, and what embeds them once for all trials."""
 
-    start: "Start"
+    start: "PictureTraining"
     embedder: "Trainer"
 
 
@@ -156,10 +155,8 @@ def _value(search: Search, trial: "optuna.Trial", values: dict[str, Any]) -> flo
     from train.tune.search_space import changed, try_folds
 
     base = search.base_of(values.get("model"))
-    start = replace(
-        base.start,
-        config=changed(base.start.config, values),
-        ready=augmented(base.start.ready, changed(search.data_config, values)),
+    start = replace(base.start, config=changed(base.start.config, values)).augmented(
+        changed(search.data_config, values)
     )
     folds = start.ready.folds
     reached = [float("inf")]
@@ -173,7 +170,7 @@ def _value(search: Search, trial: "optuna.Trial", values: dict[str, Any]) -> flo
             raise optuna.TrialPruned
 
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = start.trainer(base.embedder.fabric, Path(scratch), Silent())
+        trainer = start.trainer(Path(scratch), Silent())
         try_folds(trainer, folds, base.embedder, report)
     return reached[-1]
 
@@ -203,13 +200,14 @@ def _base(
     from data.splits import write_split
     from data.summary import table
     from train.loop.loggers import Silent
+    from train.pipeline import prepare_pictures
 
     split_file = folder / "split.csv"
     known = split_file.is_file()
     if known:
         data_config = replace(data_config, split=str(split_file))
     examples = scan(root_of(data_config.data), data_config.group)
-    start = begin(examples, data_config, replace(config, model=model), fabric)
+    start = prepare_pictures(examples, data_config, replace(config, model=model), fabric)
     start = replace(start, config=replace(start.config, model=start.name))
     ready = start.ready
     if not known:
@@ -218,7 +216,7 @@ def _base(
     mark = _fingerprint(ready, start.name, start.weights, config.pooling)
     kept = folder / "embeddings" / f"{start.name}-{mark}"
     kept.mkdir(parents=True, exist_ok=True)
-    return Base(start, start.trainer(fabric, kept, Silent()))
+    return Base(start, start.trainer(kept, Silent()))
 
 
 def _facts(options: dict[str, Any], space: "Space", base: Base, minimise: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import optuna
 from scipy.special import log_softmax
 
 from train.config import TrainConfig
-from train.evaluate.metrics import fit_temperature
+from train.evaluate.calibration import fit_temperature
 from train.loop.cross_validation import Fold, Trainer, positions_in, train_fold
 from train.loop.head import embeddings_of
 

@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score, top_k_accuracy_score
 
-from train.evaluate.calibration import probabilities_of
-from train.evaluate.metrics import (
-    by_recording,
+from train.evaluate.calibration import (
     expected_calibration_error,
     fit_temperature,
-    group_interval,
+    probabilities_of,
     reliability,
-    score,
 )
+from train.evaluate.metrics import by_recording, group_interval, score
 
 
 def random_predictions(n: int, n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,22 +28,20 @@ def test_scores_equal_scikit_learns() -> None:
     groups = np.arange(200) // 4
     scores = score(probabilities, labels, groups, classes=classes, majority=2)
     predicted = probabilities.argmax(axis=1)
-    assert scores["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
-    assert scores["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
-    assert scores["top5_accuracy"] == pytest.approx(
-        top_k_accuracy_score(labels, probabilities, k=5)
-    )
+    assert scores.accuracy == pytest.approx(accuracy_score(labels, predicted))
+    assert scores.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert scores.top5_accuracy == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5))
     recalls = recall_score(labels, predicted, average=None)
-    assert [scores["per_class"][c]["recall"] for c in classes] == pytest.approx(list(recalls))
-    assert scores["majority_baseline"] == pytest.approx((labels == 2).mean())
-    assert scores["n_groups"] == 50
+    assert [scores.per_class[c].recall for c in classes] == pytest.approx(list(recalls))
+    assert scores.majority_baseline == pytest.approx((labels == 2).mean())
+    assert scores.n_groups == 50
 
 
 def test_confusion_matrix_has_true_classes_in_rows() -> None:
     probabilities = np.array([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
     scores = score(probabilities, np.array([0, 0, 1]), np.arange(3), classes=("a", "b"), majority=0)
-    assert scores["confusion_matrix"] == [[0, 2], [0, 1]]
-    assert "top5_accuracy" not in scores
+    assert scores.confusion_matrix == [[0, 2], [0, 1]]
+    assert scores.top5_accuracy is None and "top5_accuracy" not in scores.to_dict()
 
 
 @pytest.mark.parametrize(
@@ -109,10 +105,10 @@ def test_temperature_recovers_the_overconfidence_that_was_put_in() -> None:
 def test_reliability_bins_hold_every_example_once() -> None:
     labels, probabilities = random_predictions(300, 4, seed=2)
     bins = reliability(probabilities, labels)
-    assert sum(b["n"] for b in bins) == 300
+    assert sum(b.n for b in bins) == 300
     right = probabilities.argmax(axis=1) == labels
-    assert sum(b["n"] * b["accuracy"] for b in bins) == pytest.approx(right.sum())
-    mean = sum(b["n"] * b["confidence"] for b in bins) / 300
+    assert sum(b.n * b.accuracy for b in bins) == pytest.approx(right.sum())
+    mean = sum(b.n * b.confidence for b in bins) / 300
     assert mean == pytest.approx(probabilities.max(axis=1).mean())
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import silhouette_score
 
-from train.report.embedding_map import project
+from train.report.projection import project
 
 
 def test_the_map_keeps_classes_apart() -> None:

@@ -14,10 +14,19 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from tests.helpers import Run
-from train.report import gallery as shown
-from train.report.caveats import to_doubt, to_trust
-from train.report.gallery import confusions, mistakes, overlay, tiles, typical
+from train.evaluate.metrics import Scores, score
+from train.evaluate.results import CrossValidation, Results
+from train.report.caveats import cautions, supports
+from train.report.gallery import (
+    Answered,
+    confusions,
+    gallery_of,
+    mistakes,
+    overlay,
+    typical,
+)
 from train.report.page import write_report
+from train.report.run_report import EvaluationProtocol, RunReport
 
 EVIL = '<script>alert("x")</script>'
 
@@ -46,7 +55,7 @@ def test_the_model_card_states_the_same_facts(trained: Run) -> None:
     assert "pictures of 96 x 48 pixels, seen at 64 x 64" in card
 
 
-def answers(n: int = 40, classes: tuple[str, ...] = ("a", "b", EVIL)) -> shown.Tested:
+def answers(n: int = 40, classes: tuple[str, ...] = ("a", "b", EVIL)) -> Answered:
     """Random answers on random pictures, two thirds of them right."""
     rng = np.random.default_rng(0)
     labels = rng.integers(len(classes), size=n)
@@ -55,44 +64,55 @@ def answers(n: int = 40, classes: tuple[str, ...] = ("a", "b", EVIL)) -> shown.T
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     pictures = rng.integers(0, 256, (n, 32, 48, 3), dtype=np.uint8)
     paths = np.array([f"{EVIL}/{i}.png" for i in range(n)])
-    return shown.Tested(
-        classes, paths, labels, probabilities, np.arange(n), rng.normal(size=(n, 8)),
-        pictures=lambda at: pictures[at], heat=lambda at, _: np.zeros((len(at), 4, 6)),
+    return Answered(
+        classes=classes,
+        paths=paths,
+        labels=labels,
+        probabilities=probabilities,
+        embedded=np.arange(n),
+        embeddings=rng.normal(size=(n, 8)),
+        pictures=lambda at: pictures[at],
+        heat=lambda at, _: np.zeros((len(at), 4, 6)),
         shape=(48, 32),
-    )  # fmt: skip
+    )
 
 
-def scores_of(about: shown.Tested) -> dict[str, Any]:
+def scores_of(about: Answered) -> Scores:
     """The test's figures, with half of its groups twins."""
-    from train.evaluate.metrics import score
-
-    return score(
-        about.probabilities, about.labels, np.arange(len(about.labels)) // 2,
-        classes=about.classes, majority=0,
-    )  # fmt: skip
+    groups = np.arange(len(about.labels)) // 2
+    return score(about.probabilities, about.labels, groups, classes=about.classes, majority=0)
 
 
-def facts_of(about: shown.Tested) -> dict[str, Any]:
-    """The facts of a run whose every name is an attack."""
-    return {
-        "title": EVIL, "first_line": EVIL, "summary": [EVIL], "notes": [EVIL], "distance": [EVIL],
-        "counts": [(EVIL, "40", "20", "40"), ("all", "40", "20", "40")], "command": EVIL,
-        "seconds": 3.0, "config": {"group": "group"}, "config_text": EVIL,
-        "metrics": {"test": scores_of(about), "temperature": 1.1},
-        "audit": {
-            "notes": [EVIL], "cues": [{"cue": EVIL, "accuracy": 0.5}], "chance": 0.3, "n_near": 0,
-            "n_exact": 1, "suspects": [],
-            "duplicates": [{
-                "exact": True, "similarity": 1, "in_two_classes": True,
-                "pictures": [{"path": EVIL, "src": "data:,"}, {"path": EVIL, "src": "data:,"}],
-            }],
+def report_of(about: Answered) -> RunReport:
+    """The report of a run whose every name is an attack."""
+    twin = {"path": EVIL, "src": "data:,"}
+    return RunReport(
+        title=EVIL,
+        setting=EVIL,
+        results=Results(test=scores_of(about), temperature=1.1, domain_shift=[EVIL], seconds=3.0),
+        protocol=EvaluationProtocol(),
+        counts=[(EVIL, "40", "20", "40"), ("all", "40", "20", "40")],
+        notes=[EVIL],
+        audit={
+            "notes": [EVIL],
+            "cues": [{"cue": EVIL, "accuracy": 0.5}],
+            "chance": 0.3,
+            "n_near": 0,
+            "n_exact": 1,
+            "suspects": [],
+            "duplicates": [
+                {"exact": True, "similarity": 1, "in_two_classes": True, "pictures": [twin, twin]}
+            ],
         },
-    }  # fmt: skip
+        data=EVIL,
+        command=EVIL,
+        options=EVIL,
+    )
 
 
 def test_names_of_classes_and_files_are_escaped(tmp_path: Path) -> None:
     about = answers()
-    write_report(tmp_path, facts_of(about), [], about)
+    write_report(tmp_path, report_of(about), [], about)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 20
@@ -101,11 +121,8 @@ def test_names_of_classes_and_files_are_escaped(tmp_path: Path) -> None:
 def test_a_large_report_stays_under_5_mb(tmp_path: Path) -> None:
     """40 classes of noise, the worst that a picture can be for JPEG."""
     about = answers(300, tuple(f"class {i}" for i in range(40)))
-    facts = facts_of(about)
-    facts["counts"] = [(name, "50", "25", "50") for name in about.classes] + [
-        ("all", "1", "1", "1")
-    ]
-    write_report(tmp_path, facts, [], about)
+    counts = [(name, "50", "25", "50") for name in (*about.classes, "all")]
+    write_report(tmp_path, dataclasses.replace(report_of(about), counts=counts), [], about)
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
 
 
@@ -126,19 +143,18 @@ def test_the_examples_shown_are_the_ones_they_are_said_to_be() -> None:
     for label, i in enumerate(typical(about, 3)):
         right = (about.labels == label) & ~wrong
         assert about.confidence[i] == about.confidence[right].max() and right[i]
-    first = tiles(about)["mistakes"][0]
-    assert first["path"] == about.paths[worst[0]]
-    assert first["top"][0] == (about.classes[about.predicted[worst[0]]], pytest.approx(
-        about.confidence[worst[0]]
-    ))  # fmt: skip
+    first = gallery_of(about).mistakes[0]
+    assert first.path == about.paths[worst[0]]
+    assert first.top[0][0] == about.classes[about.predicted[worst[0]]]
+    assert first.top[0][1] == pytest.approx(about.confidence[worst[0]])
 
 
 def test_a_perfect_model_has_a_report_too(tmp_path: Path) -> None:
     about = answers()
     sure = np.eye(3)[about.labels] * 0.97 + 0.01
     about = dataclasses.replace(about, probabilities=sure)
-    write_report(tmp_path, facts_of(about), [], about)
-    assert "No picture was named wrongly" in (tmp_path / "report.html").read_text()
+    write_report(tmp_path, report_of(about), [], about)
+    assert "No picture was classified wrongly" in (tmp_path / "report.html").read_text()
 
 
 def test_heat_colours_only_where_it_is() -> None:
@@ -150,19 +166,41 @@ def test_heat_colours_only_where_it_is() -> None:
     assert (mixed[:, :4, 1] - mixed[:, :4, 0] > 100).all()
 
 
-def test_what_not_to_trust_follows_from_the_figures() -> None:
-    scores = scores_of(answers())
-    metrics = {"test": scores, "cross_validation": {}}
-    assert any("--group none" in line for line in to_doubt(metrics, {"group": "none"}))
-    assert not any("--group none" in line for line in to_doubt(metrics, {"group": "group"}))
-    assert any("two sides" in line for line in to_trust(metrics, {"group": "group"}, 0))
-    assert not any("two sides" in line for line in to_trust(metrics, {"group": "none"}, 0))
-    assert "14 pairs of duplicate" in " ".join(to_trust(metrics, {"group": "group"}, 14))
-    assert "14 pairs" not in " ".join(to_trust(metrics, {"duplicates": "ignore"}, 14))
-    assert not any("better than always" in line for line in to_doubt(metrics, {}))
-    bad = scores | {"accuracy_interval_95": (0.1, 0.6), "majority_baseline": 0.3}
-    doubts = " ".join(to_doubt({"test": bad}, {}))
+def test_cautions_follow_from_the_figures() -> None:
+    about = answers()
+    report = report_of(about)
+    scores = report.results.test
+    results = Results(test=scores, temperature=1.0, cross_validation=CrossValidation([0.5], [1.0]))
+    leaky, honest = EvaluationProtocol(group="none"), EvaluationProtocol()
+
+    def supported(protocol: EvaluationProtocol, n_duplicates: int) -> str:
+        audit = {"n_exact": n_duplicates, "n_near": 0}
+        return " ".join(supports(dataclasses.replace(report, protocol=protocol, audit=audit)))
+
+    assert any("--group none" in line for line in cautions(results, leaky))
+    assert not any("--group none" in line for line in cautions(results, honest))
+    assert "two sides" in supported(honest, 0)
+    assert "two sides" not in supported(leaky, 0)
+    assert "14 pairs of duplicate" in supported(honest, 14)
+    assert "14 pairs" not in supported(EvaluationProtocol(duplicates="ignore"), 14)
+    assert not any("better than always" in line for line in cautions(results, honest))
+    bad = dataclasses.replace(scores, accuracy_interval_95=(0.1, 0.6), majority_baseline=0.3)
+    doubts = " ".join(cautions(Results(test=bad, temperature=1.0), honest))
     assert "not shown to be better" in doubts and "anywhere from 10 to 60 %" in doubts
+
+
+def test_results_survive_their_file() -> None:
+    scores = scores_of(answers(60, tuple("abcdefg")))
+    results = Results(
+        test=scores,
+        temperature=1.3,
+        test_recordings=scores,
+        cross_validation=CrossValidation([0.5, 0.7], [1.0, 0.9]),
+        final="fold 1's",
+        seconds=4.0,
+    )
+    plain = json.loads(json.dumps(results.to_dict()))
+    assert Results.from_dict(plain) == results
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,83 @@
+"""Finished runs compared: refused on unlike splits, ranked by accuracy, with a verdict."""
+
+from pathlib import Path
+
+import numpy as np
+
+from common.files import write_csv, write_text
+from train.compare.finished_run import FinishedRun, by_recording
+from train.compare.table import HEADINGS, Row, aligned, cells_of, draw, markdown
+from train.evaluate.metrics import Scores, score
+from train.evaluate.paired_test import paired_test
+from train.report.figures import save_figure
+
+
+def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
+    """Write the table and the figure into `out`; the table and the verdict as text.
+
+    A table of features and pictures of the same recordings are compared by recording. Raises
+    ValueError when the runs were not tested on the same examples.
+    """
+    if not set.intersection(*(set(run.part) for run in runs)):  # pictures of some, rows of others
+        runs = [by_recording(run) for run in runs]
+    check_same_split(runs)
+    rows = [Row(run.backbone, run.name, _score(run, run.probabilities), run) for run in runs]
+    rows.sort(key=lambda row: -row.test.accuracy)
+    lines = [verdict(rows[0], rows[1])]
+    if ensemble:
+        mean = np.mean([run.probabilities for run in runs], axis=0)
+        rows.append(Row("ensemble", "mean of all", _score(runs[0], mean), None))
+        lines.append(_ensemble_line(rows[-1].test, len(runs)))
+    cells = [cells_of(row) for row in rows]
+    write_csv(out / "comparison.csv", HEADINGS, cells)
+    write_text(out / "comparison.md", "\n".join([markdown(cells), "", *lines, ""]))
+    save_figure(draw(rows), out / "comparison.png")
+    return "\n".join([*aligned(cells), *lines])
+
+
+def check_same_split(runs: list[FinishedRun]) -> None:
+    """Raise ValueError that names the groups which are not in the same part of every split."""
+    first = runs[0]
+    for other in runs[1:]:
+        if other.classes != first.classes:
+            raise ValueError(
+                f"{other.name} has the classes {', '.join(other.classes)}, {first.name} "
+                f"{', '.join(first.classes)}: they cannot be compared"
+            )
+        paths = first.part.keys() | other.part.keys()
+        unlike = [path for path in paths if first.part.get(path) != other.part.get(path)]
+        if unlike:
+            groups = sorted({(first.groups | other.groups)[path] for path in unlike})
+            named = ", ".join(groups[:5]) + (", ..." if len(groups) > 5 else "")
+            raise ValueError(
+                f"{first.name} and {other.name} have different splits: {len(groups)} groups are "
+                f"not in the same part ({named}); train one with --split of the other's split.csv"
+            )
+
+
+def _score(run: FinishedRun, probabilities: np.ndarray) -> Scores:
+    groups = _groups(run)
+    return score(probabilities, run.labels, groups, classes=run.classes, majority=0)
+
+
+def _groups(run: FinishedRun) -> np.ndarray:
+    return np.array([run.groups[path] for path in run.paths])
+
+
+def _ensemble_line(scores: Scores, n_runs: int) -> str:
+    top5 = "" if scores.top5_accuracy is None else f", top-5 {scores.top5_accuracy:.3f}"
+    return f"ensemble of {n_runs}: accuracy {scores.accuracy:.3f}{top5}"
+
+
+def verdict(best: Row, second: Row) -> str:
+    """One sentence on whether the best run is better than the second."""
+    if best.run is None or second.run is None:
+        raise ValueError("an ensemble is no run: it was not trained on its own")
+    groups = _groups(best.run)
+    difference, (low, high), p = paired_test(best.run.right, second.run.right, groups)
+    said = "is better than" if p < 0.05 else "cannot be told from"
+    return (
+        f"{best.model} ({best.name}) {said} {second.model} ({second.name}): "
+        f"{100 * difference:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f}), "
+        f"p = {p:.3f} by exchange of {len(set(groups))} whole groups"
+    )

@@ -1,0 +1,135 @@
+"""All figures of a run: what metrics.json holds, and what the model file carries."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from train.evaluate.metrics import Scores
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Validation accuracy and loss of every fold at its best epoch.
+
+    Each best epoch was chosen on these same examples: expect the test to be a little lower.
+    """
+
+    accuracy: Sequence[float]
+    loss: Sequence[float]
+
+    @property
+    def accuracy_mean(self) -> float:
+        """Mean accuracy of the folds."""
+        return float(np.mean(self.accuracy))
+
+    @property
+    def accuracy_std(self) -> float:
+        """Standard deviation of the folds' accuracies; 0 for one fold."""
+        return float(np.std(self.accuracy, ddof=1)) if len(self.accuracy) > 1 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain data for JSON."""
+        return {
+            "accuracy": list(self.accuracy),
+            "accuracy_mean": self.accuracy_mean,
+            "accuracy_std": self.accuracy_std,
+            "loss": list(self.loss),
+        }
+
+
+@dataclass(frozen=True)
+class Results:
+    """The figures of a model on its test part, and of the folds before it.
+
+    test: by picture, or by row of a table (unit); test_recordings: by recording, where some have
+    several pictures; temperature: what logits are divided by; final: what the model is, in words;
+    domain_shift: how far the pictures are from those of training; seconds: of the whole run.
+    """
+
+    test: Scores
+    temperature: float
+    test_recordings: Scores | None = None
+    cross_validation: CrossValidation | None = None
+    final: str = ""
+    unit: str = "picture"
+    domain_shift: Sequence[str] = ()
+    seconds: float | None = None
+
+    @property
+    def main(self) -> Scores:
+        """The scores that count: those by recording where there are several pictures of one."""
+        return self.test_recordings or self.test
+
+    @property
+    def main_unit(self) -> str:
+        """What `main` counts, in the plural."""
+        return "recordings" if self.test_recordings else f"{self.unit}s"
+
+    def after(self, seconds: float) -> "Results":
+        """The same with the seconds that the run has taken."""
+        return replace(self, seconds=round(seconds, 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain data for JSON, without those that there are none of."""
+        plain: dict[str, Any] = {"test": self.test.to_dict()}
+        if self.cross_validation:
+            plain["cross_validation"] = self.cross_validation.to_dict()
+        if self.final:
+            plain["final"] = self.final
+        plain["temperature"] = self.temperature
+        if self.test_recordings:
+            plain["test_recordings"] = self.test_recordings.to_dict()
+        if self.unit != "picture":
+            plain["unit"] = self.unit
+        if self.domain_shift:
+            plain["distance"] = list(self.domain_shift)
+        if self.seconds is not None:
+            plain["seconds"] = self.seconds
+        return plain
+
+    def to_json(self) -> str:
+        """The text of metrics.json."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "Results":
+        """The results that `to_dict` made plain."""
+        recordings, folds = plain.get("test_recordings"), plain.get("cross_validation")
+        return cls(
+            test=Scores.from_dict(plain["test"]),
+            temperature=plain["temperature"],
+            test_recordings=Scores.from_dict(recordings) if recordings else None,
+            cross_validation=CrossValidation(folds["accuracy"], folds["loss"]) if folds else None,
+            final=plain.get("final", ""),
+            unit=plain.get("unit", "picture"),
+            domain_shift=plain.get("distance", ()),
+            seconds=plain.get("seconds"),
+        )
+
+    def lines(self) -> list[str]:
+        """The answer in a few lines: accuracy with its interval, the baseline, the folds."""
+        test = self.test
+        low, high = test.accuracy_interval_95
+        lines = [
+            f"test accuracy {test.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
+            f"{test.n} {self.unit}s of {test.n_groups} groups",
+            f"always answering {test.majority_class} would have {test.majority_baseline:.3f}; "
+            f"macro F1 {test.macro_f1:.3f}",
+        ]
+        if test.top5_accuracy is not None:
+            lines.append(f"top-5 accuracy {test.top5_accuracy:.3f}")
+        if self.test_recordings:
+            low, high = self.test_recordings.accuracy_interval_95
+            lines.append(
+                f"by recording {self.test_recordings.accuracy:.3f} ({low:.3f} to {high:.3f}), "
+                f"clips averaged, {self.test_recordings.n} recordings"
+            )
+        if folds := self.cross_validation:
+            lines.append(
+                f"validation accuracy {folds.accuracy_mean:.3f} ± {folds.accuracy_std:.3f} over "
+                f"{len(folds.accuracy)} folds; the model is {self.final}"
+            )
+        return lines
