@@ -13,7 +13,9 @@ class TrainConfig:
     """Training"""
 
     model: str | None = option(
-        None, "timm backbone; default resnet50, or the bundled tf_efficientnet_lite0 with no hub"
+        None,
+        "timm backbone; default resnet50, or the bundled tf_efficientnet_lite0 with no hub, or "
+        "mn04_as for pictures of python -m render --preset audioset",
     )
     pretrained: bool = option(True, "start from ImageNet weights; --no-pretrained starts random")
     weights: str | None = option(None, "start from this file: timm, torchvision or our own format")

@@ -34,12 +34,13 @@ from train.loop.inference import apply
 from train.loop.loggers import EpochLog, Silent
 from train.loop.lr_finder import find_and_draw
 from train.loop.optim import check_optimizer
+from train.models.audio.mobilenet import drawn_otherwise, size_of
 from train.models.classifier import wide
 from train.models.facts import DomainReference, Novelty
-from train.models.pretrained import RANDOM, backbone_with_weights
+from train.models.pretrained import RANDOM, backbone_with_weights, why_chosen
 from train.report.gallery import Answered, heat_of, pictures_of
 from train.report.run_files import Training, write_run
-from train.run_folder import RunSettings, new_run, settings_of
+from train.run_folder import RunSettings, new_run, rendered_with, settings_of
 from train.tabular.training import table_training
 
 if TYPE_CHECKING:
@@ -209,20 +210,24 @@ def prepare_pictures(
 ) -> PictureTraining:
     """Get the backbone, say in one line what it is, and prepare the pictures for it."""
     size = parse_size(data_config.image_size) if data_config.image_size else None
-    backbone, name, weights = backbone_with_weights(config, size)
+    drawn = rendered_with(examples.root)
+    backbone, name, weights = backbone_with_weights(config, size, drawn)
+    reason = why_chosen(config, name)
     on_cpu = fabric.device.type == "cpu"
     config = config.settled(on_cpu=on_cpu, random_weights=weights == RANDOM)
-    setting = f"{name}, {weights}, {describe(fabric)}"
+    setting = f"{name}, {weights}, {describe(fabric)}{'; ' * bool(reason)}{reason}"
     print(setting, flush=True)
     source = backbone.pretrained_cfg
     with first(fabric):
         ready = prepare(
             examples,
             data_config,
-            size=size or wide(backbone),
+            size=size or size_of(name, drawn) or wide(backbone),
             mean=tuple(source["mean"]),
             std=tuple(source["std"]),
             split_file=data_config.split,
             seed=config.seed,
         )
+    if otherwise := drawn_otherwise(name, drawn):
+        ready = replace(ready, notes=[otherwise, *ready.notes])
     return PictureTraining(name, setting, fabric, config, ready, backbone, weights)

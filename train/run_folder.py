@@ -62,11 +62,16 @@ def interrupted(folder: Path) -> bool:
 def settings_of(folder: Path, root: Path) -> RunSettings:
     """The settings of the run in `folder` on the pictures or the table at `root`."""
     text = (folder / "config.yaml").read_text(encoding="utf-8")
-    drawn = root / "render.json"
     return RunSettings(
         title=f"{root.resolve().name}: classification report",
         options=yaml.safe_load(text),
         text=text,
         command=shlex.join(["python", "main.py", "--config", str(folder / "config.yaml")]),
-        render=RenderSettings.from_json(drawn.read_text("utf-8")) if drawn.exists() else None,
+        render=rendered_with(root),
     )
+
+
+def rendered_with(root: Path) -> RenderSettings | None:
+    """The settings in render.json beside the pictures; None where there is none."""
+    drawn = root / "render.json"
+    return RenderSettings.from_json(drawn.read_text("utf-8")) if drawn.exists() else None

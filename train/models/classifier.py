@@ -8,7 +8,7 @@ import torch
 from timm.models import group_parameters
 from torch import nn
 
-from train.models import sequence as networks  # noqa: F401  importing it registers them
+from train.models import audio, sequence  # noqa: F401  importing them registers their networks
 from train.models.dropout import Dropout
 from train.models.feature_pooling import pooled_stages, stages_of
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool1d, avg_pool2d, conv2d
 
-REDUCTIONS = (4, 8, 16)  # stages whose maps are this many times smaller than the picture
+REDUCTIONS = (4, 8, 16)  # stages whose maps are so many times smaller; networks may have their own
 MAX_ROWS = 14
 MAX_NUMBERS = 4096  # of one stage: more rows of a wide stage bring little and cost memory
 MAX_BANDS = 56  # of the picture, whose covariances are measured
@@ -22,7 +22,8 @@ def stages_of(backbone: Any) -> list[int]:
     if not hasattr(backbone, "forward_intermediates"):
         return []
     last = {facts["reduction"]: i for i, facts in enumerate(backbone.feature_info)}
-    return sorted(last[reduction] for reduction in REDUCTIONS if reduction in last)
+    wanted = getattr(backbone, "pooled_reductions", REDUCTIONS)
+    return sorted(last[reduction] for reduction in wanted if reduction in last)
 
 
 def pooled_stages(backbone: Any, images: torch.Tensor, stages: list[int]) -> torch.Tensor:

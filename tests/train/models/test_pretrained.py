@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from train.config import TrainConfig
-from train.models import pretrained as weights
 from train.models.classifier import Classifier, create_backbone
+from train.models.download import hub_answers
 from train.models.pretrained import (
     BUNDLED,
     backbone_with_weights,
@@ -158,7 +158,7 @@ def test_a_silent_hub_is_given_up_on_in_time(monkeypatch: pytest.MonkeyPatch) ->
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
         start = time.monotonic()
-        assert not weights.hub_answers(0.5)
+        assert not hub_answers(0.5)
         assert time.monotonic() - start < 3
 
 
