@@ -27,9 +27,8 @@ def cached_file(backbone: Any) -> Path | None:
             file = try_to_load_from_cache(source["hf_hub_id"], filename)
             if isinstance(file, str):
                 return Path(file)
-    if source.get("url") and (file := _torch_cache(source["url"])).exists():
-        return file
-    return None
+    released = _torch_cache(source.get("url") or "none")
+    return released if released.is_file() else None
 
 
 def downloaded_file(backbone: Any) -> Path | None:
