@@ -1,0 +1,77 @@
+"""The Python API: what the commands do, as four functions. Nothing here imports torch by itself."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inference.prediction import LeftOut, Prediction
+    from inference.predictor import Predictor
+    from render.collection import Summary
+
+
+def load(file: str | Path) -> "Predictor":
+    """The predictor of a model.pth or model.onnx file, or of the run folder that holds one.
+
+    Raises FileNotFoundError when it is not there, ValueError when it is no model file.
+    """
+    from inference.predictor import load
+
+    return load(file)
+
+
+def predict(
+    model: "str | Path | Predictor", files: Iterable[str | Path]
+) -> "Iterator[Prediction | LeftOut]":
+    """The answer for each picture, recording or table, in order, or why it has none."""
+    predictor = load(model) if isinstance(model, str | Path) else model
+    return predictor.predict([str(file) for file in files])
+
+
+def train(data: str | Path, **options: Any) -> Path:
+    """Train on an image folder or a table; the folder of the finished run.
+
+    options: those of `python main.py`, with underscores, as epochs=5. Raises TypeError for an
+    option that does not exist, ValueError for bad data or a value out of range.
+    """
+    from common.cli import INTERRUPTED
+    from data.config import DataConfig
+    from train.config import TrainConfig
+    from train.pipeline import train
+
+    data_config, config = _configs({"data": str(data)} | options, DataConfig, TrainConfig)
+    if train(data_config, config, None) == INTERRUPTED:
+        raise KeyboardInterrupt
+    return (Path(config.out) / "latest").resolve()
+
+
+def render(
+    audio: str | Path, out: str | Path = "spectrograms", *, jobs: int = -1, **options: Any
+) -> "Summary":
+    """Draw the recordings of audio/<class>/ as pictures in out/<class>/; what was made.
+
+    jobs: processes, -1 for one per core; options: the settings of `python -m render`, with
+    underscores, as clip_seconds=5. A second call draws only what is missing or has changed.
+    """
+    from render.audio.clips import ClipSettings
+    from render.collection import render_folder
+    from render.parallel import Workers
+    from render.settings import RenderSettings
+    from render.sources.folders import from_folders, named
+
+    settings, clips = _configs(options, RenderSettings, ClipSettings)
+    recordings = list(named(from_folders(Path(audio))))
+    return render_folder(recordings, Path(out), settings, clips, Workers(jobs))
+
+
+def _configs(options: dict[str, Any], *configs: type) -> list[Any]:
+    """Each config filled with the options that are its own; TypeError names one that is not."""
+    names = [{field.name for field in fields(config)} for config in configs]
+    if unknown := options.keys() - set().union(*names):
+        known = ", ".join(sorted(set().union(*names)))
+        raise TypeError(f"no option {', '.join(sorted(unknown))}; there are {known}")
+    return [
+        config(**{name: options[name] for name in own & options.keys()})
+        for config, own in zip(configs, names, strict=True)
+    ]
