@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 from app.config import Limits
+from common.plots import image_of
 from data.images.read import MAX_PIXELS
 from inference.output import Table, clock
 from inference.pipeline import FORMATS, Clip, OnClip, is_picture
@@ -49,7 +48,7 @@ class Service:
             with _in_words(path):
                 return prediction, Image.fromarray(self.model.read(path))
         with self._drawing:
-            return prediction, _image_of(timeline_figure(prediction, strips))
+            return prediction, image_of(timeline_figure(prediction, strips))
 
     def explain(self, path: str) -> Image.Image:
         """Where the network looked for the class of the answer: Grad-CAM over its clearest clip."""
@@ -150,7 +149,7 @@ class Service:
         if clip.span:
             title += f", {clock(clip.span[0])} to {clock(clip.span[1])}"
         seconds = clip.span[1] - clip.span[0] if clip.span else None
-        return _image_of(draw(clip.pixels, PictureAxes(seconds), title, heat=heat.cpu().numpy()))
+        return image_of(draw(clip.pixels, PictureAxes(seconds), title, heat=heat.cpu().numpy()))
 
 
 @contextmanager
@@ -174,9 +173,3 @@ def _n_pixels(path: str) -> int:
             return image.width * image.height
     except Image.DecompressionBombError:
         return MAX_PIXELS + 1
-
-
-def _image_of(drawn: Figure) -> Image.Image:
-    canvas = FigureCanvasAgg(drawn)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

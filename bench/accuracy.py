@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t as student_t
 from sklearn.model_selection import StratifiedGroupKFold
 
 from common.cli import DONE, config_from, make_parser, run
+from common.intervals import mean_interval
 from data.config import DataConfig
 from data.image_folder import scan
 from data.prepare import Prepared
@@ -166,7 +166,7 @@ def summary(rows: list[Tested]) -> str:
     """Mean, deviation and 95 % t-interval over the trials; ECE of all answers together."""
     accuracy, n = np.array([row.accuracy for row in rows]), len(rows)
     deviation = accuracy.std(ddof=1) if n > 1 else 0.0
-    reach = student_t.ppf(0.975, n - 1) * deviation / n**0.5 if n > 1 else 0.0
+    low, high = mean_interval(accuracy, np.arange(n)) if n > 1 else (accuracy[0], accuracy[0])
     labels = np.concatenate([row.labels for row in rows])
     after, before = (
         expected_calibration_error(
@@ -176,7 +176,7 @@ def summary(rows: list[Tested]) -> str:
     )
     return (
         f"accuracy {accuracy.mean():.4f} ± {deviation:.4f} (95 % interval of the mean "
-        f"{accuracy.mean() - reach:.3f} to {accuracy.mean() + reach:.3f}), "
+        f"{low:.3f} to {high:.3f}), "
         f"ECE {after:.3f}, before temperature {before:.3f}"
     )
 

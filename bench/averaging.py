@@ -9,11 +9,12 @@ the mean of the probabilities where it is even.
 import argparse
 import csv
 from collections import defaultdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from common.cli import DONE, run
+from common.recordings import recording_of
 from train.evaluate.calibration import expected_calibration_error
 from train.evaluate.paired_test import paired_test
 
@@ -90,7 +91,7 @@ def held_out(file: Path) -> tuple[list[np.ndarray], np.ndarray]:
         clips, truth = defaultdict(list), {}
         for path, label, _, part, _, *shares in rows:
             if part != "test":
-                name = str(PurePosixPath(path).with_suffix("")).split("__")[0]
+                name = recording_of(path)
                 clips[name].append([float(share) for share in shares])
                 truth[name] = classes.index(label)
     if all(len(one) == 1 for one in clips.values()):

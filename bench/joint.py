@@ -26,6 +26,8 @@ import numpy as np
 import soundfile
 
 from common.cli import run
+from common.plots import save_figure
+from common.recordings import recording_of
 from inference.plot import ClipStrips, timeline_figure
 from inference.prediction import ClipPrediction, Prediction
 from predict import Predictor, load
@@ -85,7 +87,7 @@ def soundtrack(file: Path) -> bool:
 def tested(split: Path, music: Path, seconds: float) -> list[list[tuple[Path, np.ndarray]]]:
     """For each class (file, float32 (n,)): the middle of each recording of the test part."""
     with split.open(newline="", encoding="utf-8") as rows:
-        test = {r["path"].rpartition("__")[0] for r in csv.DictReader(rows) if r["split"] == "test"}
+        test = {recording_of(r["path"]) for r in csv.DictReader(rows) if r["split"] == "test"}
     sounds: list[list[tuple[Path, np.ndarray]]] = []
     for folder in sorted(path for path in music.iterdir() if path.is_dir()):
         sounds.append([])
@@ -132,7 +134,7 @@ def classify(model: Predictor, file: Path, plots: Path | None) -> Sequence[ClipP
     assert isinstance(answer, Prediction)
     if plots:
         plots.mkdir(parents=True, exist_ok=True)
-        timeline_figure(answer, strips).savefig(plots / f"{file.stem}.png", dpi=130)
+        save_figure(timeline_figure(answer, strips), plots / f"{file.stem}.png")
     return answer.timeline
 
 

@@ -1,63 +1,85 @@
-"""Files that are whole or not there: a temporary name, then a rename."""
+"""Files that are whole or not there: written under a temporary name, then renamed."""
 
 import csv
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import BinaryIO, TextIO
+from uuid import uuid4
 
-
-def write_whole(file: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` with a temporary path beside `file`, then give it that name.
-
-    An error or a crash in between leaves an older `file` as it was; an OSError names `file`.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        write(temporary)
-        temporary.replace(file)
-    except OSError as error:
-        raise OSError(f"cannot write {file}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_bytes(file: Path, content: bytes) -> None:
-    """Write one whole file of these bytes."""
-    write_whole(file, lambda temporary: _write_bytes(temporary, content))
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write UTF-8 text, with the line ends that it has, as one whole file."""
-    write_bytes(file, text.encode())
-
-
-def write_csv(file: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write the header and the rows, taken one at a time, as one whole CSV file in UTF-8."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as text:
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-
-    write_whole(file, write)
+# What a killed process leaves beside the file that it was writing: a name of `whole_path`.
+LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.part")
 
 
 @contextmanager
-def open_csv(file: Path) -> Iterator[TextIO]:
+def whole_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, for a library that opens its file itself; then renamed.
+
+    After an error or a crash inside the block an older `path` is as it was. OSErrors name `path`.
+    """
+    temporary = path.with_name(f".{uuid4().hex}.part")  # of no other process, on no other machine
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(temporary), str(path.parent)):
+            raise  # about another file, that was to be read
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):  # it was renamed, or could not be made
+            temporary.unlink()
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file to write to, under a temporary name; it becomes `path` when the block ends."""
+    with whole_path(path) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the content as one whole file."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, with the line ends that it has, as one whole file."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write the value as indented JSON, as one whole file."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write the names of the columns and the rows, one at a time, as one whole UTF-8 CSV file."""
+    with whole_file(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_records(
+    path: Path, columns: Sequence[str], records: Iterable[Mapping[str, object]]
+) -> None:
+    """`write_csv` of records by column; a cell that a record lacks stays empty."""
+    write_csv(path, columns, ([record.get(name, "") for name in columns] for record in records))
+
+
+@contextmanager
+def open_csv(path: Path) -> Iterator[TextIO]:
     """The file, open for Python's csv. Raises ValueError naming it when it is no CSV in UTF-8."""
-    if not file.is_file():
-        raise ValueError(f"{file} is missing" if not file.exists() else f"{file} is not a file")
+    if not path.is_file():
+        raise ValueError(f"{path} is missing" if not path.exists() else f"{path} is not a file")
     csv.field_size_limit(1 << 24)  # stories of FMA's artists are longer than Python's 128 KiB
     try:
-        with file.open(newline="", encoding="utf-8-sig") as text:
+        with path.open(newline="", encoding="utf-8-sig") as text:
             yield text
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read as CSV in UTF-8: {error}") from error
-
-
-def _write_bytes(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
+        raise ValueError(f"{path} cannot be read as CSV in UTF-8: {error}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torchvision.datasets import ImageFolder
 
+from common.recordings import recording_of
 from data.examples import Examples
 from data.images.read import EXTENSIONS
 from data.root import check_image_folder
@@ -63,8 +64,9 @@ def scan(root: str | Path, group: str = "group") -> Examples:
     """The examples of `root`/<class>/<picture>; groups from clips.csv, else from the file names.
 
     group: the column of clips.csv, or "none" for each picture alone. Where `group` itself is not
-    filled in, it is what precedes `__` in the file name, else its stem. Raises ValueError when the
-    folder or the column is missing, a Python package, or has not two classes with pictures.
+    filled in, it is what precedes the last `__` in the file name, else its stem. Raises ValueError
+    when the folder or the column is missing, it is a Python package, or fewer than two classes have
+    pictures.
     """
     root = Path(root)
     check_image_folder(root)
@@ -106,15 +108,11 @@ def _provenance(
         )
     # Plain strings and no Path: of a million pictures each of these takes a second.
     known = [table.get(path, ("", "", "")) for path in paths.tolist()]
-    stems = [path.rpartition(".")[0] for path in paths.tolist()]
+    own = [recording_of(path) for path in paths.tolist()]
     # One name in two classes may be one song or two: one group keeps the split honest in both
     # cases; two recordings keep their answers apart.
-    names = [stem.rpartition("/")[2].partition("__")[0] for stem in stems]
-    recordings = [
-        recording or f"{stem.rpartition('/')[0]}/{name}"
-        for (_, recording, _), stem, name in zip(known, stems, names, strict=True)
-    ]
-    groups = [own or name for (own, _, _), name in zip(known, names, strict=True)]
+    recordings = [named or name for (_, named, _), name in zip(known, own, strict=True)]
+    groups = [named or n.rpartition("/")[2] for (named, _, _), n in zip(known, own, strict=True)]
     augmented = np.array([augmentation != "" for _, _, augmentation in known])
     return paths if group == "none" else np.array(groups), np.array(recordings), augmented
 

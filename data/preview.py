@@ -86,17 +86,13 @@ def changed_pictures(
 
 def draw(file: Path, paths: list[str], drawn: "dict[str, np.ndarray]") -> None:
     """Write the figure: a row for each change, a column for each picture."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from common.plots import empty_figure, save_figure
 
     height, width = next(iter(drawn.values())).shape[1:3]
     across = 4.0  # inches, of a picture
-    size = (across * len(paths) + 1.8, (across * height / width + 0.1) * len(drawn) + 0.4)
-    figure, axes = plt.subplots(
-        len(drawn), len(paths), figsize=size, squeeze=False, layout="constrained"
-    )
+    down = (across * height / width + 0.1) * len(drawn) + 0.4
+    figure = empty_figure(across * len(paths) + 1.8, down, dpi=100)
+    axes = figure.subplots(len(drawn), len(paths), squeeze=False)
     for row, (title, images) in enumerate(drawn.items()):
         axes[row, 0].set_ylabel(title, rotation=0, ha="right", va="center")
         for column, image in enumerate(images):
@@ -105,8 +101,7 @@ def draw(file: Path, paths: list[str], drawn: "dict[str, np.ndarray]") -> None:
             axes[row, column].set_yticks([])
     for column, path in enumerate(paths):
         axes[0, column].set_title("\n".join(textwrap.wrap(path, 48)), fontsize=8)
-    figure.savefig(file, dpi=100)
-    plt.close(figure)
+    save_figure(figure, file)
 
 
 def main() -> int:

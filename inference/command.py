@@ -122,10 +122,11 @@ def _clip_strips() -> "ClipStrips":
 
 
 def _plot(file: Path, prediction: Prediction, strips: "ClipStrips") -> None:
+    from common.plots import save_figure
     from inference.plot import timeline_figure
 
     try:
-        timeline_figure(prediction, strips).savefig(file, dpi=130)
+        save_figure(timeline_figure(prediction, strips), file)
     except ValueError as error:
         if "format" in str(error).lower():  # matplotlib names the formats it writes
             raise ValueError(f"--plot {file}: {error}") from None

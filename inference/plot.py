@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from common.plots import class_colours, empty_figure
 from inference.output import clock
 from inference.pipeline import Clip
 from inference.prediction import ClipPrediction, Prediction
@@ -48,7 +49,7 @@ def timeline_figure(prediction: Prediction, strips: ClipStrips) -> Figure:
     timeline = prediction.timeline
     if not timeline:
         raise ValueError(f"{prediction.path}: a picture has no timeline to plot; give a recording")
-    drawn = Figure(figsize=(8, 5), layout="constrained")
+    drawn = empty_figure(8, 5)
     above, below = drawn.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     end = timeline[-1].end_s
     above.imshow(strips.joined(), aspect="auto", extent=(0, end, 0, 1), interpolation="antialiased")
@@ -61,7 +62,7 @@ def timeline_figure(prediction: Prediction, strips: ClipStrips) -> Figure:
     shares = np.array([[clip.probabilities[name] for clip in timeline] for name in classes])
     shares = np.concatenate([shares, shares[:, -1:]], axis=1)
     names = [name.replace("$", r"\$") for name in classes]
-    below.stackplot(edges, shares, labels=names, step="post", colors=_colours(len(classes)))
+    below.stackplot(edges, shares, labels=names, step="post", colors=class_colours(len(classes)))
     for clip, since, until in zip(timeline, edges, edges[1:], strict=False):
         if clip.unsure:
             below.axvspan(since, until, facecolor="white", alpha=0.6, hatch="///")
@@ -77,11 +78,3 @@ def clip_edges(timeline: Sequence[ClipPrediction]) -> list[float]:
     middles = [(clip.start_s + clip.end_s) / 2 for clip in timeline]
     between = [(a + b) / 2 for a, b in pairwise(middles)]
     return [timeline[0].start_s, *between, timeline[-1].end_s]
-
-
-def _colours(n: int) -> list[tuple[float, ...]]:
-    from matplotlib import colormaps
-
-    name = "tab10" if n <= 10 else "tab20" if n <= 20 else "turbo"
-    table = colormaps[name]
-    return [table(i) if n <= 20 else table(i / n) for i in range(n)]

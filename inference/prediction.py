@@ -69,7 +69,7 @@ def of_recording(
 ) -> Prediction:
     """The answer for a recording of n clips: the mean of their probabilities, float (n, C).
 
-    So does the test of the training (train.evaluate.metrics.by_recording). The answer is unsure
+    So does the test of the training (common.recordings.by_recording). The answer is unsure
     when more than half of the clips are, for the commonest of their reasons.
     """
     timeline = tuple(

@@ -1,10 +1,8 @@
 """Duplicates mended in the folder itself: given one group in clips.csv, or moved out of it."""
 
-import csv
-from pathlib import Path
-
 import numpy as np
 
+from common.files import write_records
 from data.audit.duplicates import Duplicate, merge_groups
 from data.examples import Examples
 from data.image_folder import read_clip_table
@@ -23,7 +21,7 @@ def share_groups(examples: Examples, pairs: list[Duplicate]) -> str:
         row["label"] = row.get("label") or examples.classes[examples.labels[i]]
         row["group"] = str(groups[path])
     file = examples.root / "clips.csv"
-    _write_table(file, columns, list(table.values()))
+    write_records(file, columns, list(table.values()))
     n = len(np.unique(examples.groups)) - len(set(groups.values()))
     return f"{n} groups joined with others in {file}"
 
@@ -52,14 +50,5 @@ def drop(examples: Examples, pairs: list[Duplicate]) -> str:
     table = read_clip_table(examples.root)
     if table:
         left = [row for path, row in table.items() if path not in set(dropped)]
-        _write_table(examples.root / "clips.csv", list(next(iter(table.values()))), left)
+        write_records(examples.root / "clips.csv", list(next(iter(table.values()))), left)
     return f"{len(dropped)} pictures moved to {target}"
-
-
-def _write_table(file: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    temporary = file.with_name(f".{file.name}.part")
-    with temporary.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(file)

@@ -1,14 +1,11 @@
 """The audit as one page of HTML with thumbnails, and as plain data for a run's report."""
 
-import base64
-import io
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
-from PIL import Image
-
+from common.files import write_text
+from common.html import fill_template, thumbnail_uri
 from data.images.read import read_picture
 
 if TYPE_CHECKING:
@@ -18,21 +15,15 @@ THUMBNAIL_WIDTH = 160
 MOST_SHOWN = 24
 
 
-def thumbnail(file: Path) -> str:
-    """A picture as a data URI: JPEG, at most 160 pixels wide."""
-    image = Image.fromarray(read_picture(file))
-    image.thumbnail((THUMBNAIL_WIDTH, THUMBNAIL_WIDTH))
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
-
-
 def as_facts(found: "Audit", notes: list[str]) -> dict[str, Any]:
     """The audit as plain data: notes, colour map, cues, duplicates and suspects with thumbnails."""
     examples = found.examples
 
     def shown(path: str) -> dict[str, str]:
-        return {"path": path, "src": thumbnail(examples.root / path)}
+        return {
+            "path": path,
+            "src": thumbnail_uri(read_picture(examples.root / path), width=THUMBNAIL_WIDTH),
+        }
 
     readable = set(examples.paths)
     across = [p for p in found.duplicates if examples.labels[p.first] != examples.labels[p.second]]
@@ -64,10 +55,6 @@ def as_facts(found: "Audit", notes: list[str]) -> dict[str, Any]:
 
 def write_page(file: Path, found: "Audit", notes: list[str]) -> None:
     """Write the audit as one self-contained page."""
-    folder = Path(__file__).parent
-    page = Environment(loader=FileSystemLoader(folder), autoescape=select_autoescape(default=True))
-    html = page.get_template("page.html.jinja").render(
-        root=str(found.examples.root), **as_facts(found, notes)
-    )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(html, encoding="utf-8")
+    template = Path(__file__).with_name("page.html.jinja")
+    root = str(found.examples.root)
+    write_text(file, fill_template(template, root=root, **as_facts(found, notes)))

@@ -7,6 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedGroupKFold
 
+from common.intervals import wilson_interval
 from data.audit.appearance import NO_COLOUR, Appearance
 
 # A class is reported when it is recognised that much more often than others are taken for it.
@@ -102,7 +103,7 @@ def _judge(
         best = max(recall, key=lambda label: recall[label] - taken[label])
         if recall[best] - taken[best] < FAR_BEYOND_CHANCE:
             break
-        if _least(recall[best], int((labels == best).sum())) < LEAST_SURE:
+        if wilson_interval(recall[best], int((labels == best).sum()))[0] < LEAST_SURE:
             break
         given_away[classes[best]] = (recall[best], taken[best])
         left &= labels != best
@@ -130,13 +131,6 @@ def _cross_validate(
         {int(label): float(right[i] / own[i]) for i, label in enumerate(names)},
         {int(label): float(taken[i]) for i, label in enumerate(names)},
     )
-
-
-def _least(share: float, n: int) -> float:
-    """Lower end of Wilson's 95 % interval of a share of n (E. B. Wilson, JASA 22, 1927)."""
-    z = 1.96
-    middle = share + z**2 / (2 * n)
-    return (middle - z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))) / (1 + z**2 / n)
 
 
 def shortcut_notes(shortcuts: list[Shortcut]) -> list[str]:

@@ -2,11 +2,12 @@
 
 import csv
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from common.recordings import recording_of
 from data.config import DataConfig
 from data.examples import Examples
 from data.prepare import Prepared, new_splits, positions_of
@@ -64,10 +65,6 @@ def _of_same_recordings(split_file: Path, examples: Examples) -> list[np.ndarray
     if part_of.keys() & set(examples.paths):
         return None
     part_of = {recording_of(path): part for path, part in part_of.items()}
-    parts = np.array([part_of.get(recording_of(path), "") for path in examples.paths])
+    names = [(path.rpartition(".")[0] or path, recording_of(path)) for path in examples.paths]
+    parts = np.array([part_of.get(whole, part_of.get(clip, "")) for whole, clip in names])
     return [parts] if (parts != "").any() else None
-
-
-def recording_of(path: str) -> str:
-    """What a picture and a row of one recording share: class/name, without clip and ending."""
-    return str(PurePosixPath(path).with_suffix("")).split("__")[0] if path else ""

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
+from common.plots import save_figure
 from data.tabular.csv_file import read_rows
 from inference.explain.config import ExplainConfig
 from inference.explain.embedding_map import write_map
@@ -12,7 +13,6 @@ from inference.explain.pictures import predict_pictures
 from inference.inputs import expand
 from inference.model import Model
 from train.models.network import TorchNetwork, open_network
-from train.report.figures import save_figure
 from train.tabular.shap_summary import draw_summary, shap_values
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.html import thumbnail_uri
+from common.plots import save_figure
 from inference.explain.pictures import BATCH, PredictedPictures
 from train.models.ensemble import members_of
 from train.models.network import TorchNetwork
 from train.report.embedding_map import draw_map, write_page
-from train.report.figures import save_figure
-from train.report.gallery import as_jpeg
 from train.report.projection import project
 
 THUMBNAIL = (160, 90)  # width, height of a picture in the map's page
@@ -35,7 +35,7 @@ def write_map(
             "label": labels[i],
             "predicted": predicted[i],
             "probability": round(float(pictures.probabilities[i].max()), 4),
-            "picture": as_jpeg(pictures.pixels[i], THUMBNAIL),
+            "picture": thumbnail_uri(pictures.pixels[i], shape=THUMBNAIL),
         }
         for i, path in enumerate(pictures.paths)
     ]

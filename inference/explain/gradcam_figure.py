@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from common.plots import empty_figure, save_figure
 from inference.explain.pictures import PredictedPictures
 from render.settings import RenderSettings
 from render.spectrogram.preview import frequency_ticks
 from train.models.ensemble import members_of
 from train.models.gradcam import grad_cam
 from train.models.network import TorchNetwork
-from train.report.figures import save_figure
 
 LEAST_GAP = 0.05  # of the axis between two labels that do not touch
 
@@ -115,8 +114,7 @@ def draw(
 ) -> Figure:
     """The picture uint8 (H, W, 3); below it the heat (H, W) over it, and the attention (T,)."""
     heights = [2.4] + [2.4] * (heat is not None) + [1.2] * (attention is not None)
-    figure = Figure(figsize=(8, sum(heights) + 0.7), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(8, sum(heights) + 0.7)
     rows = list(
         figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     )

@@ -2,20 +2,18 @@
 
 import csv
 import json
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from common.files import open_csv, write_text
+from common.files import LEFTOVER, open_csv, write_text
 from render.audio.clips import ClipSettings
 from render.settings import RenderSettings
 
 COLUMNS: tuple[str, ...] = ("path", "label", "recording", "clip", "start_s", "end_s", "group")
 COLUMNS += ("augmentation", "source", "silent", "clipped", "filled")
-LEFTOVER = re.compile(r"\..+\.(png|csv|json|jsonl)\.[0-9]+\.part")  # as common.files names them
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from common.files import write_csv, write_whole
+from common.files import whole_file, write_csv
 from render.output.clip_table import COLUMNS, ClipRow, is_plain
 
 NAME = ".journal.jsonl"
@@ -169,10 +169,7 @@ class Journal:
             write_csv(self.folder / "failures.csv", FAILURE_COLUMNS, failures)
         else:
             (self.folder / "failures.csv").unlink(missing_ok=True)
-        write_whole(self.folder / NAME, self._write)
-        return clips
-
-    def _write(self, file: Path) -> None:
-        with file.open("wb") as new:
+        with whole_file(self.folder / NAME) as new:
             for source in self:
                 new.write(self[source].to_json())
+        return clips

@@ -18,9 +18,8 @@ def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
     The file is <out>/<recording>.preview.png.
     """
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
+    from common.plots import empty_figure, save_figure
     from render.audio.decode import decode_stream
 
     n = settings.clip_samples
@@ -32,8 +31,7 @@ def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
     if not clips:
         raise ValueError(f"{path}: it has no samples")
     layers = settings.layers
-    figure = Figure(figsize=(7 * len(layers), 2.6 * len(clips)), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(7 * len(layers), 2.6 * len(clips))
     axes = figure.subplots(len(clips), len(layers), squeeze=False)
     for row, (start, y) in zip(axes, clips, strict=True):
         for ax, (name, n_fft) in zip(row, layers, strict=True):
@@ -54,9 +52,8 @@ def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
             ax.set_xlabel("seconds")
             ax.set_ylabel("Hz" if name in spectra.POWERS else "")
             ax.set_title(f"{name}, n_fft {n_fft}", fontsize=9)
-    out.mkdir(parents=True, exist_ok=True)
     target = out / f"{path.stem}.preview.png"
-    figure.savefig(target)
+    save_figure(figure, target)
     return target
 
 

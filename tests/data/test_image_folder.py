@@ -40,6 +40,17 @@ def test_group_is_the_stem_without_a_double_underscore(image_folder: Path) -> No
     assert len(set(examples.groups)) == 18
 
 
+def test_a_double_underscore_in_a_class_or_a_song_ends_no_name(image_folder: Path) -> None:
+    """The clip's suffix is the last one of the file's name."""
+    (image_folder / "jazz").rename(image_folder / "free__jazz")
+    for file in sorted((image_folder / "free__jazz").iterdir()):
+        file.rename(file.with_name(file.name.replace("jazz", "miles__jazz")))
+    examples = scan(image_folder)
+    mine = examples.labels == examples.classes.index("free__jazz")
+    assert sorted(set(examples.groups[mine])) == [f"miles__jazz{n}" for n in range(3)]
+    assert set(examples.recordings[mine]) == {f"free__jazz/miles__jazz{n}" for n in range(3)}
+
+
 def test_group_of_the_clip_table_wins(image_folder: Path) -> None:
     """The table knows the artist; the file name knows only the recording."""
     write_clips(image_folder, ["blues/blues0__0.png,Muddy,", "blues/blues1__0.png,Muddy,"])

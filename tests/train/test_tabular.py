@@ -11,7 +11,7 @@ import torch
 from data.tabular.table import read_table
 from tests.helpers import Run, run_script
 from train.compare.comparison import compare
-from train.compare.finished_run import by_recording, read_run
+from train.compare.finished_run import read_run, whole_recordings
 from train.tabular.baselines import BASELINES, fit_baselines
 from train.tabular.network import Standardise, TableNetwork
 
@@ -227,7 +227,7 @@ def test_a_table_is_compared_with_pictures_of_the_same_recordings(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     runs = [read_run(run, measure=False) for run in (trained.folder, tmp_path / "latest")]
-    pictures, rows = (by_recording(run) for run in runs)
+    pictures, rows = (whole_recordings(run) for run in runs)
     assert len(pictures.part) == 24 and pictures.part == rows.part
     assert pictures.paths.tolist() == rows.paths.tolist()
     text = compare(runs, tmp_path / "comparison", ensemble=False)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from common.files import write_csv, write_text
-from train.compare.finished_run import FinishedRun, by_recording
+from common.plots import save_figure
+from train.compare.finished_run import FinishedRun, whole_recordings
 from train.compare.table import HEADINGS, Row, aligned, cells_of, draw, markdown
 from train.evaluate.metrics import Scores, score
 from train.evaluate.paired_test import paired_test
-from train.report.figures import save_figure
 
 
 def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
@@ -19,7 +19,7 @@ def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
     ValueError when the runs were not tested on the same examples.
     """
     if not set.intersection(*(set(run.part) for run in runs)):  # pictures of some, rows of others
-        runs = [by_recording(run) for run in runs]
+        runs = [whole_recordings(run) for run in runs]
     check_same_split(runs)
     rows = [Row(run.backbone, run.name, _score(run, run.probabilities), run) for run in runs]
     rows.sort(key=lambda row: -row.test.accuracy)

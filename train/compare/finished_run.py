@@ -4,11 +4,12 @@ import csv
 import json
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from common.recordings import by_recording, recording_of
 from train.models import model_file
 
 BATCH = 32
@@ -79,30 +80,18 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
     )
 
 
-def by_recording(run: FinishedRun) -> FinishedRun:
+def whole_recordings(run: FinishedRun) -> FinishedRun:
     """The run with whole recordings in place of their clips: the mean of their probabilities.
 
     A recording is what the names of its pictures, and its row in a table, have in common.
     """
-    part = {_recording(path): value for path, value in run.part.items()}
-    groups = {_recording(path): group for path, group in run.groups.items()}
-    names, first, index = np.unique(
-        [_recording(path) for path in run.paths], return_index=True, return_inverse=True
-    )
-    total = np.zeros((len(names), len(run.classes)))
-    np.add.at(total, index, run.probabilities)
+    part = {recording_of(path): value for path, value in run.part.items()}
+    groups = {recording_of(path): group for path, group in run.groups.items()}
+    names = np.array([recording_of(path) for path in run.paths])
+    probabilities, labels, paths = by_recording(run.probabilities, run.labels, names, names)
     return replace(
-        run,
-        part=part,
-        groups=groups,
-        paths=names,
-        labels=run.labels[first],
-        probabilities=total / np.bincount(index)[:, None],
+        run, part=part, groups=groups, paths=paths, labels=labels, probabilities=probabilities
     )
-
-
-def _recording(path: str) -> str:
-    return str(PurePosixPath(path).with_suffix("")).split("__")[0]
 
 
 def _predictions(

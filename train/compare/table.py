@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from common.plots import new_figure
 from train.compare.finished_run import FinishedRun
 from train.evaluate.metrics import Scores
-from train.report.figures import new_figure
 
 HEADINGS = (
     "model",

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from common.files import write_csv
+from common.files import write_csv, write_records
+from common.recordings import by_recording
 from train.evaluate.answers import Answers, answers_of
 from train.evaluate.calibration import fit_temperature, probabilities_of
-from train.evaluate.metrics import Scores, by_recording, score
+from train.evaluate.metrics import Scores, score
 from train.evaluate.results import CrossValidation, Results
 from train.loop.cross_validation import Trainer, positions_in
 from train.loop.fit import Progress
@@ -182,4 +183,4 @@ def write_predictions(file: Path, held_out: Sequence[HeldOut], examples: "Exampl
 def write_history(file: Path, finished: list[Progress]) -> None:
     """Write one row per epoch of every fold, and of the refit: phase, rate, losses, accuracy."""
     rows = [{"fold": k} | row for k, p in enumerate(finished, 1) for row in p.history]
-    write_csv(file, rows[0], [[row.get(key, "") for key in rows[0]] for row in rows])
+    write_records(file, list(rows[0]), rows)

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t as student_t
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from common.intervals import mean_interval
 from train.loop.inference import apply
 
 if TYPE_CHECKING:
@@ -63,16 +63,6 @@ def leak_check(
         "interval_95": mean_interval(gain, groups),
         "n_groups": len(np.unique(groups)),
     }
-
-
-def mean_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-    """95 % interval (low, high) of the mean of values (n,) that may be alike within groups (n,)."""
-    _, index = np.unique(groups, return_inverse=True)
-    n_groups, mean = int(index.max()) + 1, float(values.mean())
-    off = np.bincount(index, weights=values - mean)  # (G,), sums to 0
-    error = np.sqrt(n_groups / (n_groups - 1) * np.sum(off**2)) / len(values)
-    reach = float(student_t.ppf(0.975, n_groups - 1) * error)
-    return mean - reach, mean + reach
 
 
 def leak_lines(found: dict[str, Any]) -> list[str]:

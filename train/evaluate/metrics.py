@@ -4,10 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student_t
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
+from common.intervals import group_interval
 from train.evaluate.calibration import ConfidenceBin, expected_calibration_error, reliability
 
 
@@ -64,40 +63,6 @@ class Scores:
 def _class_scores(plain: dict[str, Any]) -> ClassScores:
     low, high = plain["recall_interval_95"]
     return ClassScores(**plain | {"recall_interval_95": (low, high)})
-
-
-def group_interval(
-    right: np.ndarray, groups: np.ndarray, level: float = 0.95
-) -> tuple[float, float]:
-    """(low, high) of the mean of `right`, whose examples may be alike within groups.
-
-    The narrower of two of Wilson's intervals. Either there are as many independent examples as
-    would vary as the groups do, with Student's t for how well so few groups tell that (Korn and
-    Graubard, Survey Methodology 24, 1998); or, at worst, no more than there are groups (Kish).
-    Drawing groups again (bootstrap) holds the truth 52 to 93 times in 100 for 10 groups.
-    """
-    _, index = np.unique(groups, return_inverse=True)
-    n_right = np.bincount(index, weights=right.astype(float))
-    size = np.bincount(index)
-    n, n_groups, share = len(right), len(size), float(right.mean())
-    tail = (1 + level) / 2
-    worst = wilson_interval(share, n**2 / np.sum(size**2), float(norm.ppf(tail)))
-    if n_groups < 2:
-        return worst
-    variance = n_groups / (n_groups - 1) * np.sum((n_right - share * size) ** 2) / n**2
-    if variance == 0:  # all groups are equal, which tells nothing about how they vary
-        return worst
-    alike = min(share * (1 - share) / variance, n)
-    own = wilson_interval(share, alike, float(student_t.ppf(tail, n_groups - 1)))
-    return min(own, worst, key=lambda ends: ends[1] - ends[0])
-
-
-def wilson_interval(share: float, n: float, z: float) -> tuple[float, float]:
-    """(low, high) of a share of n independent examples (E. B. Wilson, JASA 22, 1927)."""
-    middle = share + z**2 / (2 * n)
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    return float((middle - half) / scale), float((middle + half) / scale)
 
 
 def score(
@@ -158,13 +123,3 @@ def score_classes(
             n=int(support[i]),
         )
     return scores
-
-
-def by_recording(
-    probabilities: np.ndarray, labels: np.ndarray, recordings: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(probabilities (r, C), labels (r,), groups (r,)): each recording the mean of its clips."""
-    _, first, index = np.unique(recordings, return_index=True, return_inverse=True)
-    total = np.zeros((len(first), probabilities.shape[1]))
-    np.add.at(total, index, probabilities)
-    return total / np.bincount(index)[:, None], labels[first], groups[first]

@@ -1,7 +1,8 @@
 """Whether of two models one is right more often, on the same examples."""
 
 import numpy as np
-from scipy.stats import t as student_t
+
+from common.intervals import mean_interval
 
 MAX_EXACT = 16  # differing groups up to which every combination of signs is counted
 N_DRAWS = 20_000
@@ -18,16 +19,12 @@ def paired_test(
     Student's t over groups.
     """
     _, index = np.unique(groups, return_inverse=True)
-    gains = np.bincount(index, weights=right_a.astype(float) - right_b.astype(float))
-    n, n_groups = len(right_a), len(gains)
-    difference = gains.sum() / n
-    if n_groups < 2:
-        return float(difference), (-1.0, 1.0), 1.0
-    sizes = np.bincount(index)
-    variance = n_groups / (n_groups - 1) * np.sum((gains - difference * sizes) ** 2) / n**2
-    half = student_t.ppf(0.975, n_groups - 1) * np.sqrt(variance)
-    interval = (max(-1.0, float(difference - half)), min(1.0, float(difference + half)))
-    return float(difference), interval, _exchange_p(gains[gains != 0])
+    gain = right_a.astype(float) - right_b.astype(float)
+    gains, difference = np.bincount(index, weights=gain), float(gain.mean())
+    if len(gains) < 2:
+        return difference, (-1.0, 1.0), 1.0
+    low, high = mean_interval(gain, groups)
+    return difference, (max(-1.0, low), min(1.0, high)), _exchange_p(gains[gains != 0])
 
 
 def _exchange_p(gains: np.ndarray) -> float:

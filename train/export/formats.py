@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.files import write_whole
+from common.files import whole_file, whole_path
 from train.export.onnx import picture_program
 from train.models import model_file, onnx_file
 from train.models.classifier import Classifier
@@ -94,7 +94,8 @@ def to_torchscript(original: Original, file: Path, pictures: np.ndarray) -> Netw
         warnings.simplefilter("ignore")  # torch would rather have torch.export
         traced = torch.jit.trace(original.module, example, check_trace=False)
         extra = {"facts.json": original.json}
-        write_whole(file, lambda t: torch.jit.save(traced, str(t), _extra_files=extra))
+        with whole_file(file) as sink:
+            torch.jit.save(traced, sink, _extra_files=extra)
         return TorchNetwork(torch.jit.load(str(file)))
 
 
@@ -106,7 +107,8 @@ def to_safetensors(original: Original, file: Path, _: np.ndarray) -> Network:
     state = original.module.state_dict()
     weights = {name: tensor.contiguous() for name, tensor in state.items()}
     metadata = {"facts": original.json}
-    write_whole(file, lambda temporary: save_file(weights, str(temporary), metadata))
+    with whole_path(file) as temporary:
+        save_file(weights, str(temporary), metadata)
     with safe_open(str(file), "pt") as opened:
         facts = ModelFacts.from_dict(json.loads(opened.metadata()["facts"]))
         read = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from common.files import write_whole
+from common.files import whole_path
 from train.devices.fabric import one_thread
 from train.loop.fit import Phase, Progress, fit
 from train.loop.inference import Batch, progress_bar
@@ -33,8 +33,8 @@ def embeddings_of(trainer: "Trainer", positions: np.ndarray) -> np.ndarray:
     """
     file = trainer.run / "checkpoints" / "embeddings.npy"
     if not file.exists():
-        file.parent.mkdir(exist_ok=True)
-        write_whole(file, lambda temporary: _embed(trainer, positions, temporary))
+        with whole_path(file) as temporary:
+            _embed(trainer, positions, temporary)
     return np.load(file, mmap_mode="r")
 
 

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter1d
 from torch import nn
 
+from common.plots import new_figure, save_figure
 from train.loop.cross_validation import Fold, Trainer, train_fold
 from train.loop.fit import Phase, Progress, fit
 from train.loop.head import Top, embeddings_of, standardise
 from train.loop.inference import Batch
-from train.report.figures import new_figure, save_figure
 
 N_STEPS = 100
 RANGES = {"head": (1e-2, 1e3), "finetune": (1e-6, 1.0)}

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.files import write_whole
+from common.files import write_bytes
 from train.models.facts import ModelFacts
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def save(file: Path, program: "onnx.ModelProto", facts: ModelFacts) -> None:
     import onnx
 
     onnx.helper.set_model_props(program, {"facts": json.dumps(facts.to_dict())})
-    write_whole(file, lambda temporary: onnx.save(program, str(temporary)))
+    write_bytes(file, program.SerializeToString())
 
 
 def load(file: Path) -> tuple[Any, ModelFacts]:

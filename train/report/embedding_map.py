@@ -4,18 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from matplotlib.figure import Figure
 
 from common.files import write_text
-from train.report.figures import new_figure
-from train.report.projection import colours
+from common.html import fill_template
+from common.plots import class_colours, new_figure
 
 
 def draw_map(places: np.ndarray, labels: list[str], classes: list[str], title: str) -> Figure:
     """The places (n, 2) coloured by label."""
     figure, axes = new_figure(7, 5.4)
-    for name, colour in zip(classes, colours(len(classes)), strict=True):
+    for name, colour in zip(classes, class_colours(len(classes)), strict=True):
         mine = np.array([label == name for label in labels])
         x, y = places[mine].T
         axes.scatter(x, y, s=14, color=colour, label=name, alpha=0.85, linewidths=0)
@@ -37,10 +36,8 @@ def write_page(
         point | {"x": round(float(x), 4), "y": round(float(1 - y), 4)}
         for point, (x, y) in zip(points, at, strict=True)
     ]
-    folder = FileSystemLoader(Path(__file__).parent)
-    page = Environment(loader=folder, autoescape=select_autoescape(default=True))
-    shades = dict(zip(classes, colours(len(classes)), strict=True))
-    html = page.get_template("embedding_map.html.jinja").render(
-        title=title, points=facts, shades=shades, n=len(facts)
+    template = Path(__file__).with_name("embedding_map.html.jinja")
+    shades = dict(zip(classes, class_colours(len(classes)), strict=True))
+    write_text(
+        file, fill_template(template, title=title, points=facts, shades=shades, n=len(facts))
     )
-    write_text(file, html)

@@ -1,28 +1,12 @@
 """Figures of a run: learning curves, confusion matrix, per-class bars, reliability, embeddings."""
 
-from pathlib import Path
-
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from common.files import write_whole
+from common.plots import new_figure
 from train.evaluate.calibration import ConfidenceBin
 from train.evaluate.metrics import ClassScores
 from train.loop.fit import Progress
-
-
-def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of width x height inches with one plot; no global state, safe in any thread."""
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots()
-
-
-def save_figure(figure: Figure, file: Path) -> None:
-    """Write the figure as one whole PNG file."""
-    write_whole(file, lambda temporary: figure.savefig(temporary, format="png"))
 
 
 def confusion(matrix: list[list[int]], classes: list[str]) -> Figure:

@@ -1,7 +1,5 @@
 """Which tested pictures a reader is shown: mistakes, what is mixed up with what, typical ones."""
 
-import base64
-import io
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from common.html import thumbnail_uri
 from train.evaluate.answers import BatchesOf
 from train.models.classifier import Classifier
 from train.models.gradcam import grad_cam
@@ -18,7 +17,6 @@ N_CONFUSIONS, N_PER_CONFUSION = 5, 3
 N_MISTAKES = 8
 N_TYPICAL = 12
 N_HEAT_MISTAKES = 6
-WIDTH = 240  # of a shown picture in pixels
 
 PicturesOf = Callable[[np.ndarray], np.ndarray]  # positions (k,) -> uint8 (k, H, W, 3)
 HeatOf = Callable[[np.ndarray, np.ndarray], np.ndarray]  # and class indices (k,) -> (k, h, w)
@@ -179,8 +177,10 @@ def tiles(tested: Answered, positions: np.ndarray, *, with_heat: bool = False) -
                 path=str(tested.paths[i]),
                 truth=tested.classes[tested.labels[i]],
                 top=[(tested.classes[k], float(row[k])) for k in best],
-                picture=as_jpeg(picture, tested.shape),
-                heat=None if heat is None else as_jpeg(overlay(picture, heat), tested.shape),
+                picture=thumbnail_uri(picture, shape=tested.shape),
+                heat=None
+                if heat is None
+                else thumbnail_uri(overlay(picture, heat), shape=tested.shape),
             )
         )
     return shown
@@ -195,12 +195,3 @@ def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     colour = np.array([0, 255, 230], dtype=np.float32)
     mixed = grey[..., None] * (1 - 0.55 * weight[..., None]) + 0.55 * weight[..., None] * colour
     return mixed.clip(0, 255).astype(np.uint8)
-
-
-def as_jpeg(picture: np.ndarray, shape: tuple[int, int]) -> str:
-    """The picture uint8 (H, W, 3) as a data URI, 240 pixels wide in the proportions of `shape`."""
-    height = round(WIDTH * min(max(shape[1] / shape[0], 0.2), 2))
-    out = io.BytesIO()
-    image = Image.fromarray(picture).resize((WIDTH, height), Image.Resampling.BILINEAR)
-    image.save(out, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -3,9 +3,8 @@
 import time
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-
 from common.files import write_text
+from common.html import fill_template
 from train.models.facts import ModelFacts
 from train.report.caveats import cautions, supports
 from train.report.run_report import RunReport
@@ -13,10 +12,8 @@ from train.report.run_report import RunReport
 
 def write_card(run: Path, report: RunReport, model: ModelFacts) -> None:
     """Write `run`/model_card.md."""
-    # Markdown is not HTML: names are kept from ending a table's cell, nothing else is special.
-    template = Environment(loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True)
-    template.filters["cell"] = lambda text: " ".join(str(text).replace("|", "\\|").split())
-    text = template.get_template("model_card.md.jinja").render(
+    text = fill_template(
+        Path(__file__).with_name("model_card.md.jinja"),
         report=report,
         results=report.results,
         main=report.results.main,

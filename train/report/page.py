@@ -1,16 +1,16 @@
 """report.html: one self-contained page, the answer first."""
 
-import base64
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from matplotlib.figure import Figure
 
 from common.files import write_text
+from common.html import data_uri, fill_template
+from common.plots import save_figure
 from train.evaluate.metrics import Scores
 from train.loop.fit import Progress
 from train.report import figures
@@ -28,13 +28,11 @@ def write_report(run: Path, report: RunReport, finished: list[Progress], tested:
     """Write the figures, metrics.txt and report.html into `run`."""
     images = {}
     for name, figure in draw(report.results.test, finished, tested).items():
-        figures.save_figure(figure, run / f"{name}.png")
-        data = base64.b64encode((run / f"{name}.png").read_bytes()).decode()
-        images[name] = f"data:image/png;base64,{data}"
+        save_figure(figure, run / f"{name}.png")
+        images[name] = data_uri((run / f"{name}.png").read_bytes(), "png")
     write_text(run / "metrics.txt", "\n".join(report.results.lines()) + "\n")
-    folder = FileSystemLoader(Path(__file__).parent)
-    page = Environment(loader=folder, autoescape=select_autoescape(default=True))
-    html = page.get_template("report.html.jinja").render(
+    html = fill_template(
+        Path(__file__).with_name("report.html.jinja"),
         report=report,
         results=report.results,
         protocol=report.protocol,

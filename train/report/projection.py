@@ -28,13 +28,3 @@ def project(embeddings: np.ndarray, method: str = "tsne") -> np.ndarray:
     reduced = PCA(few, random_state=0).fit_transform(embeddings)
     perplexity = min(30, (n - 1) / 3)
     return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
-
-
-def colours(n: int) -> list[str]:
-    """n colours "#rrggbb" that can be told apart, as far as n of them can."""
-    import matplotlib
-    from matplotlib.colors import to_hex
-
-    if n <= 10:
-        return [to_hex(colour) for colour in matplotlib.colormaps["tab10"].colors[:n]]  # type: ignore[attr-defined]
-    return [to_hex(matplotlib.colormaps["turbo"]((i + 0.5) / n)) for i in range(n)]

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from common.plots import class_colours, new_figure
 from train.evaluate.calibration import probabilities_of
-from train.report.figures import new_figure
-from train.report.projection import colours
 
 N_BACKGROUND, N_EXPLAINED = 50, 200  # rows that stand for "unknown", and rows that are explained
 N_COLUMNS = 20  # drawn
@@ -48,7 +47,7 @@ def draw_summary(found: np.ndarray, columns: Sequence[str], classes: Sequence[st
     figure, axes = new_figure(7, 0.32 * len(order) + 1.2)
     places = np.arange(len(order))[::-1]
     left = np.zeros(len(order))
-    for label, (name, colour) in enumerate(zip(classes, colours(len(classes)), strict=True)):
+    for label, (name, colour) in enumerate(zip(classes, class_colours(len(classes)), strict=True)):
         axes.barh(places, weight[order, label], 0.7, left=left, label=name, color=colour)
         left += weight[order, label]
     axes.set_yticks(places, [columns[i] for i in order], fontsize=8)

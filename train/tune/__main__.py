@@ -195,7 +195,7 @@ def _base(
     model: str | None, fabric: Any, data_config: DataConfig, config: TrainConfig, folder: Path
 ) -> Base:
     """The backbone with the pictures at its size, split as folder/split.csv, made if it is new."""
-    from common.files import write_whole
+    from common.files import whole_path
     from data.image_folder import scan
     from data.splits import write_split
     from data.summary import table
@@ -211,7 +211,8 @@ def _base(
     start = replace(start, config=replace(start.config, model=start.name))
     ready = start.ready
     if not known:
-        write_whole(split_file, lambda part: write_split(part, ready.examples, ready.parts))
+        with whole_path(split_file) as temporary:
+            write_split(temporary, ready.examples, ready.parts)
         print(table(ready.rows), *(f"note: {note}" for note in ready.notes), sep="\n", flush=True)
     mark = _fingerprint(ready, start.name, start.weights, config.pooling)
     kept = folder / "embeddings" / f"{start.name}-{mark}"

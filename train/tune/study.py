@@ -1,7 +1,5 @@
 """A search's storage, which several processes share, and the files that say what it found."""
 
-import csv
-import io
 import time
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,8 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, event
 
-from common.files import write_text
-from train.report.figures import new_figure, save_figure
+from common.files import write_csv, write_text
+from common.plots import new_figure, save_figure
 
 NAME = "search"
 LEAST_TRIALS = 4  # finished ones, before importances mean anything
@@ -116,14 +114,12 @@ def figures_of(trial: FrozenTrial) -> str:
 def _write_trials(study: optuna.Study, file: Path) -> None:
     trials = finished(study)
     names = sorted({name for trial in trials for name in trial.params})
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["trial", "state", "folds", "loss", "accuracy", *names])
+    rows = []
     for trial in trials:
         figures = [trial.user_attrs.get(key, "") for key in ("folds", "loss", "accuracy")]
-        rows.writerow([trial.number, trial.state.name.lower(), *figures,
-                       *(trial.params.get(name, "") for name in names)])  # fmt: skip
-    write_text(file, out.getvalue())
+        searched = [trial.params.get(name, "") for name in names]
+        rows.append([trial.number, trial.state.name.lower(), *figures, *searched])
+    write_csv(file, ["trial", "state", "folds", "loss", "accuracy", *names], rows)
 
 
 def _draw_importances(study: optuna.Study, file: Path) -> None:

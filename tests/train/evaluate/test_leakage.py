@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.evaluate.leakage import leak_check, leak_lines, mean_interval
+from train.evaluate.leakage import leak_check, leak_lines
 
 
 def recordings(n: int, clips: int, *, own: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -27,13 +27,3 @@ def test_no_leak_is_found_where_there_is_none() -> None:
     found = leak_check(*recordings(200, 1, own=0.0), n_folds=5, seed=0)
     low, high = found["interval_95"]
     assert low <= 0 <= high and abs(found["leak"]) < 0.05
-
-
-def test_the_interval_of_a_mean_covers_it_95_times_in_100() -> None:
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(30), 4)
-    trials = [
-        mean_interval(rng.normal(size=30)[groups] + rng.normal(size=120), groups)
-        for _ in range(1000)
-    ]
-    assert 0.93 <= np.mean([low <= 0 <= high for low, high in trials]) <= 0.97

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from common.files import write_whole
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
 from train.evaluate.final_test import final_weights
@@ -131,20 +130,6 @@ def test_the_normalisation_is_part_of_the_network() -> None:
     with torch.inference_mode():
         expected = model.head(model.backbone((images / 255 - mean) / std))
         assert torch.allclose(model(images), expected, atol=1e-5)
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    file = tmp_path / "model.pth"
-    file.write_text("old")
-
-    def full_disk(temporary: Path) -> None:
-        temporary.write_text("half")
-        raise OSError("No space left on device")
-
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(file, full_disk)
-    assert file.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_the_refit_trains_on_everything_by_the_median_folds_rates(tmp_path: Path) -> None:
