@@ -1,9 +1,13 @@
 """What python -m app can be asked for: who is served, and what a visitor may ask for."""
 
 import ipaddress
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from common.cli import flag, option
+
+AUTH_VARIABLE = "SPECTROFOLD_AUTH"
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,15 @@ class ServeConfig:
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 is every network")
     port: int = option(7860, "port to listen on")
     auth: str | None = option(
-        None, "USER:PASSWORD that visitors must give, or none; needed for other than 127.0.0.1"
+        None,
+        "USER:PASSWORD that visitors must give, or none; needed for other than 127.0.0.1. Other "
+        f"users of this computer can see it: --auth-file and {AUTH_VARIABLE} hide it",
+    )
+    auth_file: str | None = option(None, "file whose first line is USER:PASSWORD")
+    host_names: str | None = option(
+        None,
+        "names, separated by commas, under which visitors know the page, where a proxy or a name "
+        "server gives it one; addresses and this computer's own name need not be listed",
     )
     share: bool = option(False, "open a public address through a server of Gradio's makers")
     keep_minutes: float = option(15.0, "minutes after which a file that a visitor sent is deleted")
@@ -24,14 +36,31 @@ class ServeConfig:
             raise ValueError(f"--port {self.port}: a number in 1 to 65535")
         if self.keep_minutes <= 0:
             raise ValueError(f"--keep-minutes {self.keep_minutes}: more than 0")
+        if self.auth and self.auth_file:
+            raise ValueError("--auth and --auth-file both: give one of them")
         if self.auth not in (None, "none") and not all((self.auth or "").partition(":")):
             raise ValueError("--auth: expected USER:PASSWORD, or none")
-        if self.public and self.auth is None:
+        if self.public and not (self.auth or self.auth_file or os.environ.get(AUTH_VARIABLE)):
             what = "--share" if self.share else f"--host {self.host}"
             raise ValueError(
-                f"{what} opens the page to others: add --auth USER:PASSWORD, or --auth none to "
-                "let everybody in"
+                f"{what} opens the page to others: give --auth-file FILE, or add --auth "
+                "USER:PASSWORD, or --auth none to let everybody in"
             )
+
+    def user_and_password(self) -> tuple[str, str] | None:
+        """What visitors must give, or None; ValueError when the file or the variable is wrong."""
+        if self.auth == "none":
+            return None
+        said, where = self.auth or os.environ.get(AUTH_VARIABLE), AUTH_VARIABLE
+        if self.auth_file:
+            lines = Path(self.auth_file).read_text(encoding="utf-8").splitlines()
+            said, where = (lines or [""])[0], self.auth_file
+        if not said:
+            return None
+        user, _, password = said.partition(":")
+        if not user or not password:
+            raise ValueError(f"{where}: expected USER:PASSWORD")
+        return user, password
 
     @property
     def public(self) -> bool:
@@ -51,9 +80,12 @@ class Limits:
     max_megapixels: float = option(50.0, "size of the largest picture, in millions of pixels")
     max_files: int = option(200, "number of files in one table")
     max_seconds: float = option(120.0, "seconds that a request may take")
+    max_waiting_mb: float = option(
+        2000.0, "size of all files together that visitors have sent and that still lie here, in MB"
+    )
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value is out of range."""
-        for name in ("max_mb", "max_minutes", "max_megapixels", "max_files", "max_seconds"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{flag(name)} {getattr(self, name)}: more than 0")
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{flag(name)} {value}: more than 0")

@@ -1,50 +1,72 @@
 """The page's server: from the model file to Ctrl-C, and nothing left behind."""
 
+import fcntl
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from starlette.middleware import Middleware
+
 from app.config import Limits, ServeConfig
+from app.guard import SILENT_SECONDS, Guard, own_names, password_check, patient
 from common.cli import DONE
 from inference.predictor import Predictor, load
+
+PREFIX, LOCK = "spectrofold-page-", "in use"
+MAX_CONNECTIONS = 200
 
 
 def serve(model_file: str, config: ServeConfig, limits: Limits) -> int:
     """Load the model and serve the page until the process is asked to end."""
+    auth = config.user_and_password()
     if config.public:
         print(
             f"warning: everybody who reaches {config.host}:{config.port} can use this computer to "
-            "classify files" + ("" if config.auth == "none" else ", given the password"),
+            "classify files" + (", given the password" if auth else ""),
             file=sys.stderr,
         )
     model = load(model_file)
     if model.facts.is_table:
         raise ValueError(f"{model_file} classifies rows of tables: python predict.py MODEL TABLE")
-    with tempfile.TemporaryDirectory(prefix="spectrofold-", ignore_cleanup_errors=True) as folder:
+    remove_leftovers(Path(tempfile.gettempdir()))
+    with own_folder() as folder:
         # Read when Gradio is imported: its temporary files, its reports home, its look for news.
-        os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
+        os.environ |= {"GRADIO_TEMP_DIR": str(folder), "GRADIO_ANALYTICS_ENABLED": "False"}
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        _serve(model, config, limits, Path(folder))
+        tempfile.tempdir = str(folder)  # of uploads that are on their way, too
+        _serve(model, config, limits, auth, folder)
     return DONE
 
 
-def _serve(model: Predictor, config: ServeConfig, limits: Limits, folder: Path) -> None:
+def _serve(
+    model: Predictor,
+    config: ServeConfig,
+    limits: Limits,
+    auth: tuple[str, str] | None,
+    folder: Path,
+) -> None:
     from app.page import CSS, build
     from app.service import Service
 
-    page = build(Service(model, limits), folder)
-    user, _, password = (config.auth or "").partition(":")
+    service = Service(model, limits)
+    service.start()
+    page = build(service, folder)
+    names = own_names((config.host_names or "").split(","), config.share)
+    guard = Middleware(Guard, names, folder, round(1e6 * limits.max_waiting_mb))
     try:
         page.launch(
             server_name=config.host,
             server_port=config.port,
             share=config.share,
             quiet=True,
-            auth=(user, password) if password else None,
+            auth=password_check(*auth) if auth else None,  # type: ignore[arg-type]  # it is awaited
             prevent_thread_lock=True,
             max_file_size=round(limits.max_mb * 1e6),
             ssr_mode=False,
@@ -53,11 +75,16 @@ def _serve(model: Predictor, config: ServeConfig, limits: Limits, folder: Path) 
             run_history=False,
             enable_monitoring=False,
             pwa=False,
+            app_kwargs={"middleware": [guard]},
         )
     except OSError as error:
         if "port" in str(error):
             raise ValueError(f"--port {config.port} is in use: give another") from None
         raise
+    settings = page.server.config  # uvicorn asks them at every connection
+    settings.http_protocol_class = patient(
+        settings.http_protocol_class, SILENT_SECONDS, MAX_CONNECTIONS
+    )
     print(f"http://{config.host}:{config.port}  (Ctrl-C ends it)", flush=True)
     signal.signal(signal.SIGTERM, _end)
     try:
@@ -66,6 +93,26 @@ def _serve(model: Predictor, config: ServeConfig, limits: Limits, folder: Path) 
         print("ended", file=sys.stderr)
     finally:
         page.close(verbose=False)
+        service.close()
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A temporary folder that is gone in the end, and known as in use until then by its lock."""
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name,
+        (Path(name) / LOCK).open("w") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield Path(name)
+
+
+def remove_leftovers(temporary: Path) -> None:
+    """Remove the folders of pages that were killed: nobody holds their locks any more."""
+    for lock in temporary.glob(f"{PREFIX}*/{LOCK}"):
+        with suppress(OSError), lock.open("a") as file:  # another user's, or in use
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _end(*_: Any) -> NoReturn:

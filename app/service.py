@@ -11,12 +11,13 @@ import numpy as np
 from PIL import Image
 
 from app.config import Limits
+from app.decoder import Decoders, short
 from common.plots import image_of
-from data.images.read import MAX_PIXELS
+from inference.clips import Clip
 from inference.output import Table, clock
-from inference.pipeline import FORMATS, Clip, OnClip, is_picture
+from inference.pipeline import OnClip, predict_clips
 from inference.plot import ClipStrips, timeline_figure
-from inference.prediction import LeftOut, Prediction
+from inference.prediction import Prediction
 from inference.predictor import Predictor
 from train.models.network import TorchNetwork
 
@@ -30,6 +31,15 @@ class Service:
     def __init__(self, model: Predictor, limits: Limits) -> None:
         self.model, self.limits = model, limits
         self._drawing = threading.Lock()  # matplotlib is not made for threads
+        self._decoders = Decoders(model, limits)
+
+    def start(self) -> None:
+        """Start the processes that decode, so that the first visitor need not wait for them."""
+        self._decoders.start()
+
+    def close(self) -> None:
+        """End them."""
+        self._decoders.close()
 
     @property
     def explains(self) -> bool:
@@ -42,11 +52,16 @@ class Service:
 
     def show(self, path: str) -> tuple[Prediction, Image.Image]:
         """The answer, and the picture or the recording's spectrogram with its timeline."""
-        strips = ClipStrips()
-        prediction = self._answer(path, strips.add)
-        if not prediction.timeline:
-            with _in_words(path):
-                return prediction, Image.fromarray(self.model.read(path))
+        strips, pictures = ClipStrips(), list[np.ndarray]()
+
+        def keep(clip: Clip, row: np.ndarray) -> None:
+            strips.add(clip, row)
+            if clip.span is None:
+                pictures.append(clip.pixels)
+
+        prediction = self._answer(path, keep)
+        if pictures:
+            return prediction, Image.fromarray(pictures[0])
         with self._drawing:
             return prediction, image_of(timeline_figure(prediction, strips))
 
@@ -99,44 +114,20 @@ class Service:
 
         def watch(clip: Clip, row: np.ndarray) -> None:
             if time.monotonic() > deadline:
-                raise ValueError(f"{path}: it took longer than {_short(limits.max_seconds)} s")
-            if clip.span:
-                self._check_seconds(path, clip.span[1])
+                raise TimeoutError
             if on_clip:
                 on_clip(clip, row)
 
         with _in_words(path):
-            self._check(path)
-            result = next(self.model.predict([path], on_clip=watch))
-            if isinstance(result, LeftOut):
-                raise ValueError(result.reason)
-            return replace(result, path=Path(path).name)
-
-    def _check(self, path: str) -> None:
-        """Raise ValueError when the file's size, or what its header tells, is over a limit."""
-        limits = self.limits
-        if (size := Path(path).stat().st_size / 1e6) > limits.max_mb:
-            raise ValueError(f"{path}: {_short(size)} MB; at most {_short(limits.max_mb)} MB")
-        if is_picture(path):
-            pixels = _n_pixels(path) / 1e6
-            if pixels > limits.max_megapixels:
-                most = _short(limits.max_megapixels)
-                raise ValueError(f"{path}: {_short(pixels)} million pixels; at most {most}")
-        elif self.model.facts.render is not None:
-            from render.audio.decode import probe
-
+            if (size := Path(path).stat().st_size / 1e6) > limits.max_mb:
+                raise ValueError(f"{path}: {short(size)} MB; at most {short(limits.max_mb)} MB")
             try:
-                facts = probe(Path(path))
-            except ValueError as error:
-                raise ValueError(f"{path}: neither a picture nor a recording ({error})") from None
-            self._check_seconds(path, facts.seconds)
-
-    def _check_seconds(self, path: str, seconds: float) -> None:
-        if seconds > 60 * self.limits.max_minutes:
-            raise ValueError(
-                f"{path}: longer than {clock(60 * self.limits.max_minutes)}; python predict.py "
-                "takes any length"
-            )
+                with self._decoders.clips(path, deadline) as clips:
+                    prediction = predict_clips(self.model, path, clips, watch)
+            except TimeoutError:
+                seconds = short(limits.max_seconds)
+                raise ValueError(f"{path}: it took longer than {seconds} s") from None
+        return replace(prediction, path=Path(path).name)
 
     def _heat(self, network: TorchNetwork, clip: Clip, index: int, title: str) -> Image.Image:
         import torch
@@ -160,16 +151,3 @@ def _in_words(path: str) -> Iterator[None]:
     except (ValueError, OSError) as error:
         text = " ".join(str(error).split())
         raise ValueError(text.replace(path, Path(path).name)) from None
-
-
-def _short(number: float) -> str:
-    """Two decimals at most, and none of a whole number."""
-    return f"{number:.2f}".rstrip("0").rstrip(".")
-
-
-def _n_pixels(path: str) -> int:
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return image.width * image.height
-    except Image.DecompressionBombError:
-        return MAX_PIXELS + 1

@@ -32,6 +32,8 @@ else:
         PositiveInt,
     )
 
+from common.text import printable
+
 # Read by onnxruntime when it is imported: it would report its use to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -96,7 +98,7 @@ def config_from(namespace: Namespace, config: type[Config]) -> Config:
     try:
         return config(**values)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(WRONG_USAGE)
 
 
@@ -113,7 +115,7 @@ def run(main: Callable[[], int]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = DONE
     except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         code = BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,6 +1,5 @@
 """What predict.py does: files to answers on the terminal, and into the files that are asked for."""
 
-import json
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
+from common.text import printable
 from inference.config import PredictConfig
 from inference.inputs import STDIN, expand, standard_input_as_file
-from inference.output import Table, as_dict, lines_of, write_playlists
+from inference.output import Table, as_dict, as_json, lines_of, write_playlists
 from inference.prediction import LeftOut, Prediction
 from inference.predictor import load
 
@@ -51,7 +51,7 @@ def classify(model_file: str, inputs: list[str], config: PredictConfig) -> int:
     if strips and written.predictions:
         _plot(Path(config.plot or ""), written.predictions[0], strips)
     for one in written.left_out:
-        print(f"error: {one.reason}", file=sys.stderr)
+        print(f"error: {printable(one.reason)}", file=sys.stderr)
     if written.left_out:
         return SOME_LEFT_OUT if written.predictions else BAD_INPUT
     return DONE
@@ -79,7 +79,7 @@ def _write(
                 left_out.append(failure)
     if config.json:
         plain = [as_dict(p, config.timeline) for p in predictions]
-        print(json.dumps(plain, indent=1, ensure_ascii=False))
+        print(as_json(plain, indent=1))
     if config.sort:
         write_playlists(Path(config.sort), (p for p in predictions if p.path != STDIN))
     return Results(tuple(predictions), tuple(left_out))
@@ -87,7 +87,7 @@ def _write(
 
 def _print(prediction: Prediction, config: PredictConfig) -> None:
     if config.jsonl:
-        print(json.dumps(as_dict(prediction, config.timeline), ensure_ascii=False))
+        print(as_json(as_dict(prediction, config.timeline)))
     elif not config.json:
         print(*lines_of(prediction, config.top, config.timeline), sep="\n")
     sys.stdout.flush()
@@ -138,7 +138,8 @@ def _tag(prediction: Prediction, config: PredictConfig) -> LeftOut | None:
     from inference.tags import tag
 
     try:
-        print("tag:", tag(prediction, config.min_probability, config.dry_run), file=sys.stderr)
+        done = tag(prediction, config.min_probability, config.dry_run)
+        print("tag:", printable(done), file=sys.stderr)
     except ValueError as error:
         return LeftOut(prediction.path, str(error))
     return None

@@ -1,12 +1,14 @@
 """Answers as lines, tables, JSON and playlists."""
 
 import csv
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from common.files import write_text
+from common.text import UNPRINTABLE, printable
 from inference.prediction import ClipPrediction, Prediction
 
 
@@ -27,11 +29,17 @@ def lines_of(prediction: Prediction, top: int, timeline: bool) -> Iterator[str]:
         if rank == 1 and (clips := prediction.timeline):
             agreeing = round(prediction.agreement * len(clips))
             cells.append(f"{agreeing} of {len(clips)} clips agree")
-        yield "\t".join(cells)
+        yield "\t".join(map(printable, cells))
     for clip in prediction.timeline if timeline else ():
         span = f"{clock(clip.start_s)}-{clock(clip.end_s)}"
         what = f"unsure, {clip.unsure}" if clip.unsure else clip.label
-        yield "\t".join((prediction.path, span, what, f"{clip.probability:.4f}"))
+        cells = [prediction.path, span, what, f"{clip.probability:.4f}"]
+        yield "\t".join(map(printable, cells))
+
+
+def as_json(plain: Any, *, indent: int | None = None) -> str:
+    """JSON in which only what cannot be seen is written as \\u and a number."""
+    return printable(json.dumps(plain, indent=indent, ensure_ascii=False), keep="\n")
 
 
 def as_dict(prediction: Prediction, timeline: bool) -> dict[str, Any]:
@@ -56,6 +64,9 @@ def _answer(p: Prediction | ClipPrediction) -> dict[str, Any]:
     }
 
 
+COLUMNS = ("path", "start_s", "end_s", "class", "probability", "agreement", "unsure")
+
+
 class Table:
     """A CSV file that has every answer as soon as it is there: an interruption loses none.
 
@@ -65,9 +76,7 @@ class Table:
     def __init__(self, out: TextIO, classes: Sequence[str], timeline: bool) -> None:
         self._out, self._classes, self._timeline = out, classes, timeline
         self._writer = csv.writer(out, lineterminator="\n")
-        self._writer.writerow(
-            ["path", "start_s", "end_s", "class", "probability", "agreement", "unsure", *classes]
-        )
+        self._writer.writerow([*COLUMNS, *map(printable, classes)])
 
     def add(self, p: Prediction) -> None:
         """Write the row, or rows, of one file."""
@@ -86,7 +95,7 @@ class Table:
         place = [f"{second:.3f}" for second in span] or ["", ""]
         answer = [p.label, f"{p.probability:.6f}", agreement, p.unsure or ""]
         cells = [f"{p.probabilities[name]:.6f}" for name in self._classes]
-        self._writer.writerow([path, *place, *answer, *cells])
+        self._writer.writerow([printable(path), *place, *map(printable, answer), *cells])
 
 
 def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Path]:
@@ -97,7 +106,10 @@ def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Pat
     lists: dict[str, list[str]] = {}
     for p in predictions:
         name = "unsure" if p.unsure else re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", p.label).lstrip(".")
-        lists.setdefault(name or "_", []).append(str(Path(p.path).resolve()))
+        path = Path(p.path).resolve()
+        # A line break would end the entry, and half a character cannot be written: as an address.
+        entry = path.as_uri() if UNPRINTABLE.search(str(path)) else str(path)
+        lists.setdefault(printable(name) or "_", []).append(entry)
     written = []
     for name, paths in sorted(lists.items()):
         file = folder / f"{name}.m3u8"

@@ -1,34 +1,20 @@
 """Files to answers, batch by batch: the next is decoded and rendered while the network works."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from data.images.read import EXTENSIONS, read_picture
 from data.tabular.csv_file import read_rows
+from inference.clips import Clip, is_picture
 from inference.model import Model
 from inference.prediction import LeftOut, Prediction, of_picture, of_recording
 
-# What counts as a picture by its first bytes: no format whose reader starts another program.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 READ_AHEAD = 64  # pictures that are read before the network has seen them
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A picture of the network's size, uint8 (height, width, 3); span: its seconds if of sound."""
-
-    path: str
-    pixels: np.ndarray
-    span: tuple[float, float] | None
-    unsure: str | None
-
 
 OnClip = Callable[[Clip, np.ndarray], None]
 
@@ -48,17 +34,6 @@ class _AnsweredClip:
     span: tuple[float, float] | None
     unsure: str | None
     row: np.ndarray
-
-
-def is_picture(path: str | Path) -> bool:
-    """Whether the file's first bytes, whatever its name, are those of a picture."""
-    try:
-        with Image.open(path, formats=FORMATS):
-            return True
-    except Image.DecompressionBombError:
-        return True
-    except (OSError, ValueError, SyntaxError):
-        return False
 
 
 def predict_tables(model: Model, files: list[str]) -> Iterator[Prediction | LeftOut]:
@@ -86,16 +61,34 @@ def predict_files(
     batch_size = batch_size or model.network.batch_size
     with (
         ThreadPoolExecutor() as readers,
-        closing(_clips_of_all(model, files, hop_seconds, readers)) as clips,
-        ThreadPoolExecutor(1) as ahead,
+        closing(_clips_of_all(model, files, hop_seconds, readers)) as items,
     ):
-        answered: list[_AnsweredClip] = []  # of the file whose clips are coming
-        upcoming = ahead.submit(_take, clips, batch_size)
-        while items := upcoming.result():
-            upcoming = ahead.submit(_take, clips, batch_size)
-            pictures = [item.pixels for item in items if isinstance(item, Clip)]
+        yield from _answers(model, items, batch_size, on_clip)
+
+
+def predict_clips(
+    model: Model, path: str, clips: Iterable[Clip], on_clip: OnClip | None
+) -> Prediction:
+    """The answer for one file whose clips come from elsewhere; they may raise ValueError."""
+    items: Iterable[Clip | _End] = chain(clips, [_End(path)])
+    (result,) = _answers(model, items, model.network.batch_size, on_clip)
+    assert isinstance(result, Prediction)
+    return result
+
+
+def _answers(
+    model: Model, items: Iterable[Clip | _End], batch_size: int, on_clip: OnClip | None
+) -> Iterator[Prediction | LeftOut]:
+    """An answer at the end of each file; the next batch is made while the network works."""
+    waiting = iter(items)
+    answered: list[_AnsweredClip] = []  # of the file whose clips are coming
+    with ThreadPoolExecutor(1) as ahead:
+        upcoming = ahead.submit(_take, waiting, batch_size)
+        while batch := upcoming.result():
+            upcoming = ahead.submit(_take, waiting, batch_size)
+            pictures = [item.pixels for item in batch if isinstance(item, Clip)]
             rows = iter(model.probabilities(np.stack(pictures)) if pictures else ())
-            for item in items:
+            for item in batch:
                 if isinstance(item, Clip):
                     answered.append(_AnsweredClip(item.span, item.unsure, next(rows)))
                     if on_clip:
@@ -143,41 +136,20 @@ def _clips_of_all(
 def _reader(model: Model) -> Callable[[str], Clip | str]:
     def read(path: str) -> Clip | str:
         try:
-            pixels = model.read(path)
+            return model.of_picture(path)
         except ValueError as error:
             return str(error)
-        return Clip(path, pixels, None, model.why_unsure(pixels))
 
     return read
 
 
 def _clips_of_recording(model: Model, path: str, hop: float | None) -> Iterator[Clip | _End]:
     try:
-        for start, end, picture in _pictures_of(model, path, hop):
-            pixels = model.fit(picture)
-            yield Clip(path, pixels, (start, end), model.why_unsure(pixels))
+        yield from model.of_recording(path, hop)
     except ValueError as error:
         yield _End(path, str(error))
     else:
         yield _End(path)
-
-
-def _pictures_of(
-    model: Model, path: str, hop: float | None
-) -> Iterator[tuple[float, float, Image.Image]]:
-    if Path(path).suffix.lower() in EXTENSIONS:
-        read_picture(path)  # it is none, or is_picture would have said so: raises the reason
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such file")
-    if model.facts.render is None:
-        raise ValueError(
-            f"{path}: not a picture, and the model file has no rendering settings for recordings: "
-            "it was trained on pictures that python -m render did not make"
-        )
-    from render import pictures_of
-
-    settings = model.facts.render
-    return pictures_of(path, settings, hop or settings.clip_seconds / 2)
 
 
 def _prediction(model: Model, path: str, clips: list[_AnsweredClip]) -> Prediction:

@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from common.plots import class_colours, empty_figure
+from inference.clips import Clip
 from inference.output import clock
-from inference.pipeline import Clip
 from inference.prediction import ClipPrediction, Prediction
 
 STRIP = (96, 128)  # width, height in pixels at which a clip is kept for the figure

@@ -45,4 +45,5 @@ class Predictor(Model):
 
 def load(file: str | Path) -> Predictor:
     """The predictor of a .pth or .onnx model file; ValueError with one line if it is neither."""
-    return Predictor(*open_network(file))
+    network, facts = open_network(file)
+    return Predictor(facts, network)

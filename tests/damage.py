@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,23 @@ def wav_header(*, data_size: int, sr: int = 8000, channels: int = 1, kind: int =
     size = (36 + data_size) & 0xFFFFFFFF
     head = b"RIFF" + struct.pack("<I", size) + b"WAVEfmt " + struct.pack("<I", 16)
     return head + form + b"data" + struct.pack("<I", data_size)
+
+
+@contextmanager
+def at_most(megabytes: float, seconds: float) -> Iterator[None]:
+    """Fail when what is done within takes more memory than before, or more time, than that."""
+    import gc
+    import re
+    import time
+
+    def memory(name: str) -> float:
+        found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        assert found
+        return int(found[1]) / 1000
+
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    before, started = memory("VmRSS"), time.monotonic()
+    yield
+    assert memory("VmHWM") - before < megabytes
+    assert time.monotonic() - started < seconds

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
 from common.plots import save_figure
+from common.text import printable
 from data.tabular.csv_file import read_rows
 from inference.explain.config import ExplainConfig
 from inference.explain.embedding_map import write_map
@@ -21,13 +22,13 @@ def explain(model_file: str, inputs: list[str], config: ExplainConfig) -> int:
     network, facts = open_network(model_file)
     if not isinstance(network, TorchNetwork):
         raise ValueError(f"{model_file}: explanations need the weights: give model.pth")
-    model, out = Model(network, facts), Path(config.out)
+    model, out = Model(facts, network), Path(config.out)
     if facts.is_table:
         print(write_shap_figure(model, network, inputs, out))
         return DONE
     pictures = predict_pictures(model, expand(inputs))
     for one in pictures.left_out:
-        print(f"error: {one.reason}", file=sys.stderr)
+        print(f"error: {printable(one.reason)}", file=sys.stderr)
     if not pictures.paths:
         return BAD_INPUT
     folders = any(Path(name).is_dir() for name in inputs)

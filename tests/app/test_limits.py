@@ -29,7 +29,7 @@ class Undecided:
 def service(limits: Limits) -> Service:
     """A service whose network finds every picture as likely of one class as of the other."""
     render = RenderSettings.from_json((ROOT / "subsampled_data/render.json").read_text())
-    return Service(Predictor(Undecided(), facts_of_pictures(64, 32, render=render)), limits)
+    return Service(Predictor(facts_of_pictures(64, 32, render=render), Undecided()), limits)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ def weights_of_members(weights: Weights) -> list[Weights]:
     """The weights of each member, the shared backbone's in each; empty if it is no ensemble."""
     members: list[Weights] = []
     for name, tensor in weights.items():
-        if match := re.fullmatch(r"members\.(\d+)\.(.+)", name):
+        if match := re.fullmatch(r"members\.(\d{1,6})\.(.+)", name):
+            if int(match[1]) >= len(weights):
+                raise ValueError(f"{name}: an ensemble has no more members than weights")
             members += [{} for _ in range(int(match[1]) + 1 - len(members))]
             members[int(match[1])][match[2]] = tensor
     if members:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from train.checkpoint import write_torch
+from train.checkpoint import read_torch, write_torch
 from train.models.classifier import Classifier, create_backbone
 from train.models.ensemble import Weights, ensemble_of, weights_of_members
 from train.models.facts import ModelFacts
@@ -20,13 +20,14 @@ def save(file: Path, weights: Weights, facts: ModelFacts) -> None:
 def load(file: str | Path, device: str = "cpu") -> tuple[Any, ModelFacts]:
     """(model in evaluation mode on `device`, what the file tells of it).
 
-    Raises ValueError with one line when the file is missing, truncated, foreign or newer.
+    Raises ValueError with one line when the file is missing, truncated, foreign or newer, or when
+    its weights are not those of its network.
     """
     facts, weights = read(Path(file))
     try:
         model = rebuilt(facts, weights)
-    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:150]
         raise ValueError(f"{file} is damaged: its weights do not fit ({reason})") from None
     return model.to(device), facts
 
@@ -34,6 +35,8 @@ def load(file: str | Path, device: str = "cpu") -> tuple[Any, ModelFacts]:
 def rebuilt(facts: ModelFacts, weights: Weights) -> Any:
     """The network of a model file with its weights, in evaluation mode."""
     members = weights_of_members(weights)
+    for one in members or [weights]:
+        _check_weights(facts, one)
     if not members:
         model = _network(facts, weights)
         model.load_state_dict(weights)
@@ -41,6 +44,21 @@ def rebuilt(facts: ModelFacts, weights: Weights) -> Any:
         model = ensemble_of(_network(facts, members[0]), members, 1.0)
         model.temperature.copy_(weights["temperature"])
     return model.eval()
+
+
+def _check_weights(facts: ModelFacts, weights: Weights) -> None:
+    """Raise ValueError unless the weights are the network's and numbers, before it takes memory."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"{name} has values that are no numbers; train it again")
+    if facts.is_table:  # small, or of any size: a program
+        return
+    with torch.device("meta"):  # the shapes of all tensors, and none of their numbers
+        own = _network(facts, weights).state_dict()
+    for name, tensor in own.items():
+        if name not in weights or weights[name].shape != tensor.shape:
+            has = f"is {tuple(weights[name].shape)}" if name in weights else "is missing"
+            raise ValueError(f"{name} {has}; {facts.backbone} needs {tuple(tensor.shape)}")
 
 
 def _network(facts: ModelFacts, weights: Weights) -> Any:
@@ -63,12 +81,7 @@ def read(file: Path) -> tuple[ModelFacts, Weights]:
     """What a model file holds, checked; ValueError if this version cannot read it."""
     if not file.is_file():
         raise ValueError(f"no model file at {file}; python main.py trains one")
-    try:
-        values = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises many kinds for damaged, foreign and dangerous files
-        raise ValueError(
-            f"{file} is no model file: it is truncated, of another program, or tries to run code"
-        ) from None
+    values = read_torch(file)
     if not isinstance(values, dict) or "format" not in values:
         raise ValueError(f"{file} is no model file of Spectrofold: it has weights but no facts")
     try:

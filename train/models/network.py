@@ -1,12 +1,13 @@
 """A model file as one thing: inputs to logits, by torch (.pth) or by onnxruntime (.onnx)."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from train.models import onnx_file
 from train.models.facts import ModelFacts
+from train.models.onnx_program import Program
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,19 +60,16 @@ class OnnxNetwork:
 
     batch_size = 4
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self._input = session.get_inputs()[0].name
-        self._n_outputs = len(session.get_outputs())
+    def __init__(self, program: Program) -> None:
+        self._program = program
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """As of every `Network`."""
         if inputs.ndim == 4:
             inputs = inputs.transpose(0, 3, 1, 2)
-        *_, last = self._session.run(None, {self._input: inputs})
+        *others, last = self._program.run(inputs)
         # scikit-learn's programs have two outputs, of which the last is probabilities
-        logits: np.ndarray = last if self._n_outputs == 1 else np.log(np.clip(last, 1e-6, 1))
-        return logits
+        return np.log(np.clip(last, 1e-6, 1)) if others else np.asarray(last)
 
 
 def open_network(file: str | Path) -> tuple[Network, ModelFacts]:
@@ -83,8 +81,8 @@ def open_network(file: str | Path) -> tuple[Network, ModelFacts]:
     if not file.is_file():  # said before torch, which takes seconds to import
         raise ValueError(f"no model file at {file}; python main.py trains one")
     if file.suffix == ".onnx":
-        session, facts = onnx_file.load(file)
-        return OnnxNetwork(session), facts
+        program, facts = onnx_file.load(file)
+        return OnnxNetwork(program), facts
     import torch
 
     from train.models import model_file

@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from common.files import write_bytes
 from train.models.facts import ModelFacts
+from train.models.onnx_program import MAX_BYTES, Program, metadata
 
 if TYPE_CHECKING:
     import onnx
@@ -19,15 +20,19 @@ def save(file: Path, program: "onnx.ModelProto", facts: ModelFacts) -> None:
     write_bytes(file, program.SerializeToString())
 
 
-def load(file: Path) -> tuple[Any, ModelFacts]:
-    """(onnxruntime's session, facts) of a model.onnx; ValueError with one line if it is not one."""
-    import onnxruntime
+def load(file: Path) -> tuple[Program, ModelFacts]:
+    """(program, facts) of a model.onnx; ValueError with one line if it is not one.
 
+    The facts are checked before anything of the program is believed.
+    """
     try:
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        metadata = session.get_modelmeta().custom_metadata_map["facts"]
-        facts = ModelFacts.from_dict(json.loads(metadata))
-    except Exception as error:  # onnxruntime raises its own kinds for each way a file is damaged
-        reason = (str(error).splitlines() or [""])[0][:100]
+        if file.stat().st_size > MAX_BYTES:
+            raise ValueError("larger than any ONNX program")
+        data = file.read_bytes()
+        facts = ModelFacts.from_dict(json.loads(metadata(data).get("facts", "null")))
+        return Program(data), facts
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{file} is no model file of Spectrofold ({reason})") from None
-    return session, facts

@@ -4,13 +4,13 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import nn
 
 from train.evaluate.calibration import probabilities_of
 from train.loop.cross_validation import positions_in
 from train.loop.fit import Progress
+from train.models.onnx_program import Program
 
 if TYPE_CHECKING:  # scikit-learn takes a second, which prediction need not
     from sklearn.pipeline import Pipeline
@@ -36,12 +36,11 @@ class Baseline(nn.Module):
     def load_state_dict(self, state: Any, strict: bool = True, assign: bool = False) -> Any:
         """Take over the program, of whatever length."""
         self.program = state["program"].cpu()
-        self._session = onnxruntime.InferenceSession(self.program.numpy().tobytes())
+        self._runnable = Program(self.program.numpy().tobytes())
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Logits (B, C): the logarithms of the probabilities."""
-        (taken,) = self._session.get_inputs()
-        probabilities = self._session.run(None, {taken.name: rows.cpu().numpy()})[1]
+        probabilities = self._runnable.run(rows.cpu().numpy())[-1]
         return torch.from_numpy(np.log(np.clip(probabilities, 1e-6, 1)))
 
     def features(self, rows: torch.Tensor) -> torch.Tensor:

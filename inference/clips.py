@@ -1,0 +1,93 @@
+"""A file as what a network is given: one picture, or the clips of a recording. No network here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.images.read import EXTENSIONS, read_picture, whole_picture
+from train.evaluate.novelty import why_unfamiliar
+from train.models.facts import ModelFacts
+
+# What counts as a picture by its first bytes: no format whose reader starts another program.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A picture of the network's size, uint8 (height, width, 3).
+
+    span: its seconds if it is of a recording; unsure: why it is unlike the training's, or None.
+    """
+
+    path: str
+    pixels: np.ndarray
+    span: tuple[float, float] | None
+    unsure: str | None
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From files to clips, by what a model file says of the pictures that it was trained on."""
+
+    facts: ModelFacts
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(width, height) at which the training's pictures were decoded."""
+        return self.facts.image.canvas
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """A picture file at the network's size: uint8 (height, width, 3)."""
+        return whole_picture(read_picture(path, self.canvas), self.facts.image)
+
+    def fit(self, picture: Image.Image) -> np.ndarray:
+        """A rendered picture at the network's size, as if it had been written and read."""
+        rgb = picture.convert("RGB")
+        if rgb.size != self.canvas:
+            rgb = rgb.resize(self.canvas, Image.Resampling.BILINEAR)
+        return whole_picture(np.asarray(rgb), self.facts.image)
+
+    def why_unsure(self, picture: np.ndarray) -> str | None:
+        """Why a picture of the network's size is unlike the training's; None if it is not."""
+        return why_unfamiliar(picture, self.facts.novelty)
+
+    def of_picture(self, path: str) -> Clip:
+        """The one clip of a picture; ValueError if it is none."""
+        pixels = self.read(path)
+        return Clip(path, pixels, None, self.why_unsure(pixels))
+
+    def of_recording(self, path: str, hop_seconds: float | None) -> Iterator[Clip]:
+        """The clips of a recording in order; ValueError if it is none, or damaged from here on.
+
+        hop_seconds: distance of the starts of two clips; default half a clip.
+        """
+        if Path(path).suffix.lower() in EXTENSIONS:
+            read_picture(path)  # it is none, or is_picture would have said so: raises the reason
+        if not Path(path).is_file():
+            raise ValueError(f"{path}: no such file")
+        if self.facts.render is None:
+            raise ValueError(
+                f"{path}: not a picture, and the model file has no rendering settings for "
+                "recordings: it was trained on pictures that python -m render did not make"
+            )
+        from render import pictures_of
+
+        settings = self.facts.render
+        hop = hop_seconds or settings.clip_seconds / 2
+        for start, end, picture in pictures_of(path, settings, hop):
+            pixels = self.fit(picture)
+            yield Clip(path, pixels, (start, end), self.why_unsure(pixels))
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether the file's first bytes, whatever its name, are those of a picture."""
+    try:
+        with Image.open(path, formats=FORMATS):
+            return True
+    except Image.DecompressionBombError:
+        return True
+    except (OSError, ValueError, SyntaxError):
+        return False
