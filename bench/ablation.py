@@ -41,8 +41,9 @@ def main() -> int:
     fabric = make_fabric(config.accelerator, config.precision)
     examples = scan(root_of(data_config.data), data_config.group)
     start = prepare_pictures(examples, data_config, config, fabric)
-    n_held_out = len({int(i) for _, validation in start.ready.folds for i in validation})
-    print(f"{n_held_out} pictures held out in {len(start.ready.folds)} folds, {args.seeds} seeds")
+    folds = start.ready.split.folds
+    n_held_out = len({int(i) for _, validation in folds for i in validation})
+    print(f"{n_held_out} pictures held out in {len(folds)} folds, {args.seeds} seeds")
     first: np.ndarray | None = None
     with tempfile.TemporaryDirectory() as folder:
         embedder = start.trainer(Path(folder), Silent())
@@ -85,7 +86,7 @@ def _held_out(start: PictureTraining, embedder: Trainer) -> tuple[float, float]:
 
     with tempfile.TemporaryDirectory() as scratch:
         trainer = start.trainer(Path(scratch), Silent())
-        try_folds(trainer, start.ready.folds, embedder, report)
+        try_folds(trainer, start.ready.split.folds, embedder, report)
     return reached
 
 

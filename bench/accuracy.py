@@ -24,7 +24,7 @@ from common.cli import DONE, config_from, make_parser, run
 from common.intervals import mean_interval
 from data.config import DataConfig
 from data.image_folder import scan
-from data.prepare import Prepared
+from data.prepare import PreparedPictures
 from data.root import root_of
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
@@ -82,11 +82,11 @@ def main() -> int:
 
 
 def trials(
-    ready: Prepared, data_config: DataConfig, config: TrainConfig, n_seeds: int
+    ready: PreparedPictures, data_config: DataConfig, config: TrainConfig, n_seeds: int
 ) -> list[tuple[list[Fold], np.ndarray, int]]:
     """(inner folds, test positions, seed) of every trial."""
     if data_config.split:
-        return [(ready.folds, ready.test, config.seed + i) for i in range(n_seeds)]
+        return [(ready.split.folds, ready.split.test, config.seed + i) for i in range(n_seeds)]
     examples = ready.examples
     outer = StratifiedGroupKFold(data_config.folds, shuffle=True, random_state=config.seed)
     parts = [held for _, held in outer.split(examples.labels, examples.labels, examples.groups)]

@@ -46,7 +46,7 @@ def main() -> int:
     print(f"{describe(fabric)}, {torch.get_num_threads()} threads, batches of {args.batch}")
     pictures = prepare(
         scan(args.folder), DataConfig(data=str(args.folder)), size=SIZE, mean=MEAN, std=STD,
-        split_file=None, seed=1,
+        seed=1,
     ).pictures  # fmt: skip
     usual = usual_training(args.folder, args.seed_script, args.steps, args.batch)
     row("training, usual script", usual, usual)

@@ -33,3 +33,10 @@ class Examples:
         """The examples at the positions or under the mask `keep`; the classes stay."""
         columns = (self.paths, self.labels, self.groups, self.recordings, self.augmented)
         return Examples(self.root, self.classes, *(column[keep] for column in columns))
+
+    def groups_in_several_classes(self) -> list[str]:
+        """Names of the groups that have examples of more than one class, sorted."""
+        labels: dict[str, set[int]] = {}
+        for group, label in zip(self.groups.tolist(), self.labels.tolist(), strict=True):
+            labels.setdefault(group, set()).add(label)
+        return sorted(group for group, several in labels.items() if len(several) > 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torchvision.datasets import ImageFolder
 
+from common.files import open_csv
 from common.recordings import recording_of
 from data.examples import Examples
 from data.images.read import EXTENSIONS
@@ -138,7 +139,7 @@ def _clip_rows(root: Path) -> Iterator[dict[str, str]]:
     table = root / "clips.csv"
     if not table.exists():
         return
-    with table.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write the mark
+    with open_csv(table) as file:
         reader = csv.DictReader(file)
         if "path" not in (reader.fieldnames or ()):
             raise ValueError(f"{table} has no column `path`; expected the table render writes")

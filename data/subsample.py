@@ -3,7 +3,6 @@
 python -m data.subsample spectrograms small --per-class 10 --seed 123
 """
 
-import csv
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from common.cli import DONE, config_from, make_parser, option, run
+from common.files import write_records
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,7 @@ def subsample(source: Path, target: Path, *, per_class: int, seed: int) -> int:
         shutil.copyfile(source / "render.json", target / "render.json")
     table = read_clip_table(source)
     if rows := [table[path] for path in chosen if path in table]:
-        with (target / "clips.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_records(target / "clips.csv", list(rows[0]), rows)
     return len(chosen)
 
 

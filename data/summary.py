@@ -1,56 +1,62 @@
-"""What is in an image folder, as a small table, with what is odd about it."""
+"""How many examples each class has, as a small table, and what is odd about the split."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from data.examples import Examples
+from data.splits import TEST, Split
 
 
-def class_rows(examples: Examples, part: np.ndarray) -> list[tuple[str, ...]]:
-    """(class, pictures, groups, test pictures) of each class, then of all together."""
+class ClassCount(NamedTuple):
+    """Numbers of a class: its examples, the groups that they are in, and the tested ones."""
+
+    name: str
+    n_examples: int
+    n_groups: int
+    n_tested: int
+
+
+def count_classes(examples: Examples, tested: np.ndarray) -> list[ClassCount]:
+    """The numbers of each class, and last of all together; tested: bool (n,)."""
     masks = [(name, examples.labels == label) for label, name in enumerate(examples.classes)]
     masks.append(("all", np.ones(len(examples), dtype=bool)))
     return [
-        (
-            name,
-            str(int(mine.sum())),
-            str(len(np.unique(examples.groups[mine]))),
-            str(int((mine & (part == "test")).sum())),
+        ClassCount(
+            name, int(mine.sum()), len(np.unique(examples.groups[mine])), int((mine & tested).sum())
         )
         for name, mine in masks
     ]
 
 
-def table(rows: list[tuple[str, ...]], units: str = "pictures") -> str:
-    """The rows under their headings, aligned for a terminal; units: what an example is."""
-    rows = [("class", units, "groups", "test"), *rows]
+def class_table(counts: list[ClassCount], units: str = "pictures") -> str:
+    """The numbers under their headings, aligned for a terminal; units: what an example is."""
+    rows = [("class", units, "groups", "test"), *(tuple(map(str, count)) for count in counts)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for name, *counts in rows:
-        cells = [count.rjust(width) for count, width in zip(counts, widths[1:], strict=True)]
+    for name, *numbers in rows:
+        cells = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         lines.append("  ".join(["", name.ljust(widths[0]), *cells]))
     return "\n".join(lines)
 
 
-def oddities(examples: Examples, part: np.ndarray, *, n_folds: int) -> list[str]:
-    """One sentence for each thing about the split that a careful person would want to know."""
+def split_notes(examples: Examples, split: Split, *, n_folds: int) -> list[str]:
+    """One sentence for each thing about the split that a careful person would want to know.
+
+    n_folds: in how many each class should be held out.
+    """
     notes = []
-    for label, name in enumerate(examples.classes):
-        n_groups = len(np.unique(examples.groups[examples.labels == label]))
-        if n_groups < 2 * n_folds:
+    tested = split.parts[0] == TEST
+    for count in count_classes(examples, tested)[:-1]:
+        if count.n_groups < 2 * n_folds:
             notes.append(
-                f"class {name} has {n_groups} groups, under 2 x {n_folds} folds: its figures are "
-                "uncertain"
+                f"class {count.name} has {count.n_groups} groups, under 2 x {n_folds} folds: "
+                "its figures are uncertain"
             )
-        if not (part[examples.labels == label] == "test").any():
-            notes.append(f"class {name} has no test pictures: nothing is known of its accuracy")
+        if not count.n_tested:
+            notes.append(
+                f"class {count.name} has no test pictures: nothing is known of its accuracy"
+            )
     if examples.augmented.any():
         notes.append(f"{int(examples.augmented.sum())} augmented clips are for training only")
     return notes
-
-
-def crossing_groups(examples: Examples) -> list[str]:
-    """Names of the groups that are in several classes, sorted."""
-    classes: dict[str, set[int]] = {}
-    for group, label in zip(examples.groups, examples.labels, strict=True):
-        classes.setdefault(group, set()).add(int(label))
-    return sorted(group for group, labels in classes.items() if len(labels) > 1)

@@ -15,10 +15,10 @@ from data.config import DataConfig, parse_size
 from data.examples import Examples
 from data.image_folder import scan
 from data.images.augment import augmentation_of
-from data.prepare import Prepared, prepare
+from data.prepare import PreparedPictures, prepare
 from data.root import is_table, root_of
-from data.splits import write_split
-from data.summary import table
+from data.split_file import write_split
+from data.summary import class_table
 from train.config import TrainConfig
 from train.devices.distributed import agreed, first
 from train.devices.fabric import describe, make_fabric
@@ -27,7 +27,7 @@ from train.evaluate.final_test import FinalTest
 from train.evaluate.leakage import leak_report
 from train.evaluate.novelty import describe_batches
 from train.export.onnx import picture_program
-from train.loop.cross_validation import Fold, Log, Trainer, cross_validate, positions_in
+from train.loop.cross_validation import Fold, Log, Trainer, cross_validate
 from train.loop.fit import Progress
 from train.loop.head import embeddings_of
 from train.loop.inference import apply
@@ -58,14 +58,16 @@ def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) ->
     prepare_kind = table_training if is_table(root) else picture_training
     training: Training = prepare_kind(root, replace(data_config, split=split_file), config)
     notes = [f"note: {note}" for note in training.ready.notes]
-    print(table(training.ready.rows, f"{training.unit}s"), *notes, sep="\n", flush=True)
+    print(
+        class_table(training.ready.class_counts, f"{training.unit}s"), *notes, sep="\n", flush=True
+    )
     if data_config.leak_check or config.find_rate:
         return measure_only(training, data_config)
     if not resumed and training.fabric.is_global_zero:
         resumed = new_run(
             Path(config.out), training.name, asdict(data_config) | asdict(training.config)
         )
-        write_split(resumed / "split.csv", training.ready.examples, training.ready.parts)
+        write_split(resumed / "split.csv", training.ready.examples, training.ready.split)
     folder = agreed(training.fabric, resumed)
     return train_and_report(training, folder, settings_of(folder, root), started)
 
@@ -99,7 +101,7 @@ def train_and_report(
 def epoch_log(training: Training, folder: Path) -> EpochLog:
     """The log of a run in `folder`."""
     config = training.config
-    n_folds = len(training.ready.folds)
+    n_folds = len(training.ready.split.folds)
     return EpochLog(folder, n_folds, wandb=config.wandb, options=asdict(config))
 
 
@@ -109,7 +111,7 @@ def measure_only(training: Training, data_config: DataConfig) -> int:
     if data_config.leak_check:
         print(*leak_report(trainer, training.ready.examples, data_config.folds), sep="\n")
     else:
-        print(find_and_draw(trainer, Fold(1, *training.ready.folds[0])))
+        print(find_and_draw(trainer, Fold(1, *training.ready.split.folds[0])))
     return SOME_LEFT_OUT if training.ready.failures else DONE
 
 
@@ -124,7 +126,7 @@ class PictureTraining:
     setting: str
     fabric: Fabric
     config: TrainConfig
-    ready: Prepared
+    ready: PreparedPictures
     backbone: Any
     weights: str
     unit = "picture"
@@ -145,11 +147,11 @@ class PictureTraining:
 
     def fit(self, trainer: Trainer) -> list[Progress]:
         """The progress of every fold, and of the refit where that is asked for."""
-        return cross_validate(trainer, self.ready.folds)
+        return cross_validate(trainer, self.ready.split.folds)
 
     def augmented(self, data_config: DataConfig) -> "PictureTraining":
         """The same with pictures augmented as the options say."""
-        augmentation = augmentation_of(data_config, [self.ready.audit["colour_map"]])
+        augmentation = augmentation_of(data_config, [self.ready.audit.colour_map])
         pictures = replace(self.ready.pictures, augmentation=augmentation)
         return replace(self, ready=replace(self.ready, pictures=pictures))
 
@@ -171,12 +173,12 @@ class PictureTraining:
 
     def novelty(self, trainer: Trainer) -> Novelty | None:
         """What the pictures of all folds look like."""
-        known = positions_in(self.ready.folds)
+        known = self.ready.split.development
         return describe_batches(trainer.batches(known), self.ready.examples.groups[known])
 
     def domain(self, trainer: Trainer) -> DomainReference | None:
         """Where the shipped model embeds some pictures of all folds."""
-        known = positions_in(self.ready.folds)
+        known = self.ready.split.development
         some = np.sort(np.random.default_rng(0).permutation(known)[:N_REFERENCE])
         if self.config.finetune == "none":  # the backbone is as it was: they are known
             embeddings = embeddings_of(trainer, known)[some].astype(np.float32)
@@ -184,7 +186,7 @@ class PictureTraining:
             model = trainer.model.eval()
             embeddings = apply(model.features, trainer.batches(some), trainer.fabric.device)
         groups = self.ready.examples.groups[some]
-        return reference_of(embeddings, groups, self.ready.audit.get("colour_map"))
+        return reference_of(embeddings, groups, self.ready.audit.colour_map)
 
     def program(self, model: Any) -> "onnx.ModelProto":
         """The model as ONNX, from uint8 pictures (B, 3, height, width)."""
@@ -225,7 +227,6 @@ def prepare_pictures(
             size=size or size_of(name, drawn) or wide(backbone),
             mean=tuple(source["mean"]),
             std=tuple(source["std"]),
-            split_file=data_config.split,
             seed=config.seed,
         )
     if otherwise := drawn_otherwise(name, drawn):

@@ -12,9 +12,8 @@ from data.audit.shortcuts import Shortcut, find_shortcuts, shortcut_notes
 from data.examples import Examples
 from data.images.fingerprints import fingerprints
 from data.images.picture_array import PictureArray
-from data.summary import crossing_groups
 
-SHOWN = 20
+N_LISTED = 20  # suspected labels in the terminal
 
 
 @dataclass(frozen=True)
@@ -30,54 +29,58 @@ class Audit:
     blank: np.ndarray
     duplicates: list[Duplicate]
     shortcuts: list[Shortcut]
-    suspects: list[LabelIssue]
+    label_issues: list[LabelIssue]
 
     def findings(self) -> list[str]:
         """One sentence for each thing to think about before training, the gravest first."""
         notes = shortcut_notes(self.shortcuts) + duplicate_notes(self.duplicates, self.examples)
-        if crossing := crossing_groups(self.examples):
+        if crossing := self.examples.groups_in_several_classes():
             notes.append(f"{len(crossing)} groups are in several classes ({_some(crossing)})")
         if self.blank.any():
             names = [str(path) for path in self.examples.paths[self.blank]]
             notes.append(f"{len(names)} pictures are blank ({_some(names)})")
         notes += appearance_notes(self.appearances)
-        if self.suspects:
-            notes.append(f"{len(self.suspects)} labels are probably wrong")
+        if self.label_issues:
+            notes.append(f"{len(self.label_issues)} labels are probably wrong")
         return notes + [f"unreadable: {reason}" for reason in self.failures]
 
 
 def audit(
     examples: Examples,
     *,
-    decoded: PictureArray | None = None,
+    pictures: PictureArray | None = None,
     duplicates: str = "near",
-    suspects: list[LabelIssue] | None = None,
-    most_looked_at: int | None = None,
+    label_issues: list[LabelIssue] | None = None,
+    n_measured: int | None = None,
 ) -> Audit:
-    """Compare all pictures with each other, and look at them, or at so many drawn at random.
+    """Compare all pictures with each other, and measure them, or so many drawn at random.
 
-    decoded: the pictures, when all can be read and have been. Raises ValueError when fewer than two
-    classes have readable pictures.
+    pictures: the decoded ones, when all can be read and have been. Raises ValueError when fewer
+    than two classes have readable pictures.
     """
-    some = np.random.default_rng(0).permutation(len(examples))[:most_looked_at]
+    some = np.random.default_rng(0).permutation(len(examples))[:n_measured]
     some.sort()
-    looked_at = examples.take(some)
+    measured = examples.take(some)
     appearances, failures = measure_appearances(
-        looked_at.files(), None if decoded is None else decoded.take(some)
+        measured.files(), None if pictures is None else pictures.take(some)
     )
     if failures:
-        looked_at = looked_at.take(np.setdiff1d(np.arange(len(some)), list(failures)))
+        measured = measured.take(np.setdiff1d(np.arange(len(some)), list(failures)))
         examples = examples.take(np.setdiff1d(np.arange(len(examples)), some[list(failures)]))
     if len(np.unique(examples.labels)) < 2:
         raise ValueError(f"{examples.root}: fewer than two classes have readable pictures")
-    prints = fingerprints(examples.files()) if decoded is None else decoded.prints
+    prints = fingerprints(examples.files()) if pictures is None else pictures.prints
     pairs = find_duplicates(prints, examples.groups)
     kept = [one for one in appearances if one]
     return Audit(
-        examples, kept, list(failures.values()), prints.blank,
-        [pair for pair in pairs if pair.exact or duplicates == "near"],
-        find_shortcuts(kept, looked_at.labels, looked_at.groups, examples.classes), suspects or [],
-    )  # fmt: skip
+        examples=examples,
+        appearances=kept,
+        failures=list(failures.values()),
+        blank=prints.blank,
+        duplicates=[pair for pair in pairs if pair.exact or duplicates == "near"],
+        shortcuts=find_shortcuts(kept, measured.labels, measured.groups, examples.classes),
+        label_issues=label_issues or [],
+    )
 
 
 def appearance_notes(appearances: list[Appearance]) -> list[str]:
@@ -131,7 +134,7 @@ def lines(found: Audit) -> list[str]:
     for pair in found.duplicates:
         what = "same" if pair.exact else f"near {pair.similarity:.2f}"
         out.append(f"{what}\t{examples.paths[pair.first]}\t{examples.paths[pair.second]}")
-    for s in found.suspects[:SHOWN]:
+    for s in found.label_issues[:N_LISTED]:
         out.append(f"label?\t{s.path}\t{s.label} {s.p_label:.2f}\t{s.likelier} {s.p_likelier:.2f}")
     notes = found.findings()
     return [*out, *(f"note: {note}" for note in notes)] if notes else [*out, "nothing odd found"]

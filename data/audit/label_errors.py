@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.files import open_csv
+
 
 class LabelIssue(NamedTuple):
     """A picture whose label is probably wrong: path, its label, the likelier one, probabilities."""
@@ -47,7 +49,7 @@ def label_issues_in(file: Path) -> list[LabelIssue]:
     """
     if not file.is_file():
         raise ValueError(f"no predictions at {file}; python main.py writes predictions.csv")
-    with file.open(newline="", encoding="utf-8-sig") as lines:
+    with open_csv(file) as lines:
         rows = list(csv.DictReader(lines))
     classes = sorted({row["label"] for row in rows}) if rows and "label" in rows[0] else []
     if not classes or not {"path", *classes} <= set(rows[0]):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files import open_csv
+
 MISSING = ("", "na", "n/a", "nan", "none", "null", "?")
 NAMES = (
     "path",
@@ -40,11 +42,8 @@ def read_cells(file: Path) -> tuple[list[str], list[dict[str, str]]]:
     """(column names, rows by them); a file whose first line is numbers has feature_1, ..."""
     if not file.is_file():
         raise ValueError(f"no table at {file}")
-    try:
-        lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{file} is no CSV in UTF-8 ({error})") from None
-    lines = [line for line in lines if line]
+    with open_csv(file) as text:
+        lines = [line for line in csv.reader(text) if line]
     if not lines:
         raise ValueError(
             f"{file} is empty; expected a line of column names and a row per recording"

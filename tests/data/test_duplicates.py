@@ -43,11 +43,9 @@ def duplicates_in(folder: Path) -> list[tuple[str, str, bool]]:
 
 def prepared(examples: Examples, *, split_file: Path | None = None, **options: object) -> Prepared:
     """The examples prepared for a small network, in two folds."""
-    config = DataConfig(folds=2, **options)  # type: ignore[arg-type]
-    return prepare(
-        examples, config, size=(64, 64), mean=(0.5,) * 3, std=(0.5,) * 3,
-        split_file=split_file, seed=0,
-    )  # fmt: skip
+    split = str(split_file) if split_file else None
+    config = DataConfig(folds=2, split=split, **options)  # type: ignore[arg-type]
+    return prepare(examples, config, size=(64, 64), mean=(0.5,) * 3, std=(0.5,) * 3, seed=0)
 
 
 def test_different_music_is_not_duplicate() -> None:
@@ -128,7 +126,7 @@ def with_twins(tmp_path: Path) -> Examples:
 
 def straddling(ready: Prepared) -> int:
     """Twins that are in another part of the split than their original."""
-    part = dict(zip(ready.examples.paths, ready.parts[0], strict=True))
+    part = dict(zip(ready.examples.paths, ready.split.parts[0], strict=True))
     return sum(part[p] != part[p.replace("twin-", "")] for p in part if "twin-" in p)
 
 
@@ -158,7 +156,7 @@ def test_a_split_file_that_parts_duplicates_is_obeyed_and_named(
     file = tmp_path / "split.csv"
     file.write_text("\n".join(["path,split", *lines]))
     ready = prepared(with_twins, split_file=file)
-    assert ready.parts[0].tolist() == parts.tolist()
+    assert ready.split.parts[0].tolist() == parts.tolist()
     wanted = straddling(ready)
     assert wanted > 0
     assert f"{file} parts {wanted} pairs of duplicates: a leak" in ready.notes

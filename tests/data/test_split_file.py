@@ -1,4 +1,4 @@
-"""data.splits: a split written as a file and accepted back, and files that are refused."""
+"""data.split_file: a split written as a file and accepted back, and files that are refused."""
 
 from pathlib import Path
 
@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 
 from data.examples import Examples
 from data.image_folder import scan
-from data.splits import (
-    folds_of,
-    positions_for_test,
-    read_split,
-    read_splits,
-    write_split,
-)
+from data.split_file import read_split, write_split
+from data.splits import Split
 from tests.data.test_splits import CLASSES, layouts, split
 
 
@@ -42,15 +37,17 @@ def test_split_file_round_trip(
         Path("x"), CLASSES, paths, labels, groups, groups, np.zeros(len(labels), dtype=bool)
     )
     part = split(labels, groups)
-    write_split(file, examples, [part])
-    assert np.array_equal(read_split(file, examples), part)
+    write_split(file, examples, Split.of([part], examples.augmented))
+    assert np.array_equal(read_split(file, examples).parts, [part])
     order = np.array(data.draw(st.permutations(range(len(labels)))))
-    assert np.array_equal(read_split(file, examples.take(order)), part[order]), "by path, not row"
+    again = read_split(file, examples.take(order))
+    assert np.array_equal(again.parts, [part[order]]), "by path, not row"
 
 
 def test_split_file_has_readable_columns(image_folder: Path, tmp_path: Path) -> None:
     examples = scan(image_folder)
-    write_split(tmp_path / "split.csv", examples, [split(examples.labels, examples.groups)])
+    made = Split.of([split(examples.labels, examples.groups)], examples.augmented)
+    write_split(tmp_path / "split.csv", examples, made)
     header, first, *rest = (tmp_path / "split.csv").read_text().splitlines()
     assert header == "path,label,group,split"
     assert first.startswith("blues/blues0__0.png,blues,blues0,")
@@ -63,12 +60,11 @@ def test_train_validation_test_is_one_fold(
 ) -> None:
     examples = scan(image_folder)
     rows = by_recording(examples, ("train", validation, "test"))
-    part = read_split(write_rows(tmp_path / "s.csv", rows), examples)
-    [(train, held_out)] = folds_of(part, examples.augmented)
+    found = read_split(write_rows(tmp_path / "s.csv", rows), examples)
+    [(train, held_out)] = found.folds
     recordings = [{g[-1] for g in examples.groups[side]} for side in (train, held_out)]
     assert recordings == [{"0"}, {"1"}]
-    test = positions_for_test(part, examples.augmented)
-    assert {g[-1] for g in examples.groups[test]} == {"2"}
+    assert {g[-1] for g in examples.groups[found.test]} == {"2"}
 
 
 def test_pictures_that_the_file_does_not_name_are_in_no_part(
@@ -77,11 +73,10 @@ def test_pictures_that_the_file_does_not_name_are_in_no_part(
     examples = scan(image_folder)
     rows = by_recording(examples, ("1", "2", "test"))
     kept = [row for row in rows if not row[0].startswith("rock/rock1")]
-    part = read_split(write_rows(tmp_path / "s.csv", kept), examples)
-    unnamed = np.flatnonzero(part == "")
+    found = read_split(write_rows(tmp_path / "s.csv", kept), examples)
+    unnamed = np.flatnonzero(found.parts[0] == "")
     assert list(examples.paths[unnamed]) == ["rock/rock1__0.png", "rock/rock1__1.png"]
-    used = [positions_for_test(part, examples.augmented)]
-    used += [side for fold in folds_of(part, examples.augmented) for side in fold]
+    used = [found.test, *(side for fold in found.folds for side in fold)]
     assert not set(unnamed) & set(np.concatenate(used))
 
 
@@ -90,7 +85,7 @@ def test_split_file_saved_by_a_spreadsheet_is_read(image_folder: Path, tmp_path:
     examples = scan(image_folder)
     rows = by_recording(examples, ("1", "2", "test"))
     file = write_rows(tmp_path / "s.csv", rows, header="\ufeffpath,split")
-    assert set(read_split(file, examples)) == {"1", "2", "test"}
+    assert set(read_split(file, examples).parts[0]) == {"1", "2", "test"}
 
 
 def test_unreadable_pictures_may_be_named(image_folder: Path, tmp_path: Path) -> None:
@@ -100,7 +95,8 @@ def test_unreadable_pictures_may_be_named(image_folder: Path, tmp_path: Path) ->
     without_first = examples.take(np.arange(1, 18))
     with pytest.raises(ValueError, match="blues0__0"):
         read_split(file, without_first)
-    assert len(read_split(file, without_first, unreadable={examples.paths[0]})) == 17
+    found = read_split(file, without_first, unreadable={examples.paths[0]})
+    assert (found.parts[0] != "").sum() == 17
 
 
 @pytest.mark.parametrize(
@@ -167,14 +163,14 @@ def test_repeats_round_trip_and_must_test_the_same(image_folder: Path, tmp_path:
     first = np.array([part for _, part in by_recording(examples, ("1", "2", "test"))])
     second = np.array([part for _, part in by_recording(examples, ("2", "1", "test"))])
     file = tmp_path / "split.csv"
-    write_split(file, examples, [first, second])
-    assert [part.tolist() for part in read_splits(file, examples)] == [
+    write_split(file, examples, Split.of([first, second], examples.augmented))
+    assert [part.tolist() for part in read_split(file, examples).parts] == [
         first.tolist(), second.tolist(),
     ]  # fmt: skip
     third = np.array([part for _, part in by_recording(examples, ("1", "test", "2"))])
-    write_split(file, examples, [first, third])
+    write_split(file, examples, Split.of([first, third], examples.augmented))
     with pytest.raises(ValueError, match="tests other pictures in split_2"):
-        read_splits(file, examples)
+        read_split(file, examples)
     (tmp_path / "empty.csv").write_text("path,split\n")
     with pytest.raises(ValueError, match=r"empty\.csv has no rows"):
-        read_splits(tmp_path / "empty.csv", examples)
+        read_split(tmp_path / "empty.csv", examples)

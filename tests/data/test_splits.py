@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from data.splits import folds_of, make_split, positions_for_test, refold
+from data.splits import Split, assign_folds, assign_parts
 
 N_FOLDS = 3
 CLASSES = ("a", "b", "c", "d")
@@ -35,7 +35,7 @@ def layouts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 def split(
     labels: np.ndarray, groups: np.ndarray, *, seed: int = 0, test_fraction: float = 0.25
 ) -> np.ndarray:
-    return make_split(
+    return assign_parts(
         labels, groups, classes=CLASSES, n_folds=N_FOLDS, test_fraction=test_fraction, seed=seed
     )
 
@@ -51,7 +51,8 @@ def test_the_four_invariants(layout: tuple[np.ndarray, np.ndarray], seed: int) -
     labels, groups = layout
     part = split(labels, groups, seed=seed)
     nothing = np.zeros(len(labels), dtype=bool)
-    test, folds = positions_for_test(part, nothing), folds_of(part, nothing)
+    found = Split.of([part], nothing)
+    test, folds = found.test, found.folds
     assert len(folds) == N_FOLDS
     for train, validation in folds:
         sides = [set(groups[side]) for side in (train, validation, test)]
@@ -110,9 +111,9 @@ def test_every_fold_holds_every_class() -> None:
 def test_ten_folds_and_more_have_whole_names() -> None:
     """A fold named "1" because "10" was cut off would silently be two folds in one."""
     labels, groups = even_layout(n_classes=2, n_groups=30, n_clips=1)
-    part = make_split(labels, groups, classes=CLASSES, n_folds=12, test_fraction=0.2, seed=0)
+    part = assign_parts(labels, groups, classes=CLASSES, n_folds=12, test_fraction=0.2, seed=0)
     assert set(part) == {"test", *map(str, range(1, 13))}
-    assert len(folds_of(part, np.zeros(60, dtype=bool))) == 12
+    assert len(Split.of([part], np.zeros(60, dtype=bool)).folds) == 12
 
 
 @pytest.mark.parametrize("n_groups", [1, 2])
@@ -129,7 +130,7 @@ def test_too_many_folds_are_refused_with_the_flag_to_turn(n_clips: int) -> None:
     """One line that names our flags, not scikit-learn's `n_splits`."""
     labels, groups = even_layout(n_classes=2, n_groups=4, n_clips=n_clips)
     with pytest.raises(ValueError, match="--folds"):
-        make_split(labels, groups, classes=CLASSES, n_folds=9, test_fraction=0.25, seed=0)
+        assign_parts(labels, groups, classes=CLASSES, n_folds=9, test_fraction=0.25, seed=0)
 
 
 def noise_around_groups(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -167,12 +168,13 @@ def test_a_leaky_split_scores_far_above_chance_and_ours_does_not() -> None:
 def test_augmented_clips_are_only_trained_on() -> None:
     part = np.array(["test", "test", "1", "1", "2", "2"])
     augmented = np.array([False, True] * 3)
-    assert list(positions_for_test(part, augmented)) == [0]
-    (train1, validation1), (train2, validation2) = folds_of(part, augmented)
+    found = Split.of([part], augmented)
+    assert list(found.test) == [0]
+    (train1, validation1), (train2, validation2) = found.folds
     assert (list(train1), list(validation1)) == ([4, 5], [2])
     assert (list(train2), list(validation2)) == ([2, 3], [4])
     named = np.array(["test", "train", "train", "validation", "validation", "test"])
-    [(train, validation)] = folds_of(named, augmented)
+    [(train, validation)] = Split.of([named], augmented).folds
     assert (list(train), list(validation)) == ([1, 2], [4])
 
 
@@ -180,7 +182,7 @@ def test_augmented_clips_are_only_trained_on() -> None:
 def test_every_class_is_tested_even_with_three_groups_each(seed: int) -> None:
     """A fifth of three groups is less than one: the test part must not lose a class for it."""
     labels = np.repeat(np.arange(3), 3)
-    part = make_split(
+    part = assign_parts(
         labels, np.arange(9).astype(str), classes=("a", "b", "c"),
         n_folds=2, test_fraction=0.2, seed=seed,
     )  # fmt: skip
@@ -193,7 +195,7 @@ def test_repeats_keep_the_test_part_and_move_the_folds(
 ) -> None:
     labels, groups = layout
     first = split(labels, groups, seed=seed)
-    again = refold(first, labels, groups, n_folds=N_FOLDS, seed=seed + 1000)
+    again = assign_folds(first, labels, groups, n_folds=N_FOLDS, seed=seed + 1000)
     assert np.array_equal(again == "test", first == "test")
     for group in np.unique(groups):
         assert len(set(again[groups == group])) == 1
@@ -203,13 +205,13 @@ def test_repeats_keep_the_test_part_and_move_the_folds(
 def test_other_seeds_make_other_folds() -> None:
     labels, groups = even_layout(n_classes=3, n_groups=10, n_clips=2)
     first = split(labels, groups)
-    assert (refold(first, labels, groups, n_folds=N_FOLDS, seed=1000) != first).any()
+    assert (assign_folds(first, labels, groups, n_folds=N_FOLDS, seed=1000) != first).any()
 
 
 def test_leaving_one_group_out_makes_a_fold_of_each() -> None:
     labels, groups = even_layout(n_classes=2, n_groups=6, n_clips=3)
-    part = make_split(labels, groups, classes=CLASSES, n_folds=0, test_fraction=0.25, seed=0)
-    folds = folds_of(part, np.zeros(len(labels), dtype=bool))
+    part = assign_parts(labels, groups, classes=CLASSES, n_folds=0, test_fraction=0.25, seed=0)
+    folds = Split.of([part], np.zeros(len(labels), dtype=bool)).folds
     assert (
         len(folds)
         == len(np.unique(groups[part != "test"]))

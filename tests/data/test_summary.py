@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from data.examples import Examples
-from data.summary import class_rows, crossing_groups, oddities, table
+from data.splits import Split
+from data.summary import ClassCount, class_table, count_classes, split_notes
 
 
 def make_examples(
@@ -22,30 +23,34 @@ def make_examples(
     return Examples(Path("x"), ("blues", "drum and bass"), paths, labels, names, names, augmented)
 
 
-def _oddities(examples: Examples, *, n_folds: int) -> list[str]:
-    """The oddities of examples of which every second one is tested."""
-    part = np.where(np.arange(len(examples)) % 2, "test", "1")
-    return oddities(examples, part, n_folds=n_folds)
+def notes_on(examples: Examples, part: np.ndarray | None = None, *, n_folds: int) -> list[str]:
+    """The notes on examples of which every second one is tested, if not told otherwise."""
+    if part is None:
+        part = np.where(np.arange(len(examples)) % 2, "test", "1")
+    return split_notes(
+        examples, Split((part,), [], np.flatnonzero(part == "test")), n_folds=n_folds
+    )
 
 
 def test_rows_count_pictures_groups_and_test_pictures() -> None:
     examples = make_examples((4, 3))
     part = np.full(14, "1", dtype="U4")
     part[[0, 1, 8]] = "test"
-    assert class_rows(examples, part) == [
-        ("blues", "8", "4", "2"),
-        ("drum and bass", "6", "3", "1"),
-        ("all", "14", "7", "3"),
+    assert count_classes(examples, part == "test") == [
+        ("blues", 8, 4, 2),
+        ("drum and bass", 6, 3, 1),
+        ("all", 14, 7, 3),
     ]
 
 
 def test_a_group_in_two_classes_counts_once_in_all() -> None:
     examples = make_examples((1, 1), groups=["same"] * 4)
-    assert class_rows(examples, np.full(4, "1"))[-1] == ("all", "4", "1", "0")
+    assert count_classes(examples, np.zeros(4, dtype=bool))[-1] == ("all", 4, 1, 0)
 
 
 def test_table_is_aligned() -> None:
-    assert table([("blues", "8", "4", "2"), ("drum and bass", "1234567890", "3", "1")]) == (
+    counts = [ClassCount("blues", 8, 4, 2), ClassCount("drum and bass", 1234567890, 3, 1)]
+    assert class_table(counts) == (
         "  class            pictures  groups  test\n"
         "  blues                   8       4     2\n"
         "  drum and bass  1234567890       3     1"
@@ -53,29 +58,30 @@ def test_table_is_aligned() -> None:
 
 
 def test_nothing_odd_is_nothing_said() -> None:
-    assert _oddities(make_examples((4, 4)), n_folds=2) == []
+    assert notes_on(make_examples((4, 4)), n_folds=2) == []
 
 
 def test_a_class_under_two_groups_per_fold_is_named() -> None:
-    [note] = _oddities(make_examples((4, 3)), n_folds=2)
+    [note] = notes_on(make_examples((4, 3)), n_folds=2)
     assert "drum and bass has 3 groups, under 2 x 2 folds" in note
 
 
 def test_groups_in_several_classes_are_named() -> None:
     """The same song under two labels: one of them is wrong."""
     groups = [f"g{i // 2}" for i in range(16)]
-    assert crossing_groups(make_examples((4, 4), groups=groups)) == []
+    assert make_examples((4, 4), groups=groups).groups_in_several_classes() == []
     groups[8:] = groups[:8]
-    assert crossing_groups(make_examples((4, 4), groups=groups)) == ["g0", "g1", "g2", "g3"]
+    examples = make_examples((4, 4), groups=groups)
+    assert examples.groups_in_several_classes() == ["g0", "g1", "g2", "g3"]
 
 
 def test_augmented_clips_are_counted() -> None:
-    [note] = _oddities(make_examples((4, 4), n_augmented=3), n_folds=2)
+    [note] = notes_on(make_examples((4, 4), n_augmented=3), n_folds=2)
     assert note == "3 augmented clips are for training only"
 
 
 def test_a_class_that_the_test_part_lacks_is_named() -> None:
     examples = make_examples((4, 4))
     part = np.where(examples.labels == 0, "test", "1")
-    [note] = oddities(examples, part, n_folds=2)
+    [note] = notes_on(examples, part, n_folds=2)
     assert note.startswith(f"class {examples.classes[1]} has no test pictures")

@@ -60,7 +60,7 @@ def run_final_test(trainer: Trainer, finished: list[Progress], ready: "Prepared"
 
     finished: the progress of every fold, and of the refit if there was one.
     """
-    folds, test, labels = ready.folds, ready.test, ready.examples.labels
+    folds, test, labels = ready.split.folds, ready.split.test, ready.examples.labels
     tried = finished[: len(folds)]
     # On what all folds held out: one fold's own pictures flatter it.
     temperature = fit_temperature(

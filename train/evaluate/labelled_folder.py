@@ -11,12 +11,12 @@ import torch
 
 from common.files import write_text
 from data.audit.audit import audit
-from data.audit.page import as_facts
+from data.audit.report import AuditReport
 from data.examples import Examples
 from data.image_folder import scan
 from data.images.loader import Pictures
 from data.images.picture_array import PictureArray
-from data.summary import class_rows
+from data.summary import count_classes
 from train.evaluate.answers import answers_of
 from train.evaluate.calibration import probabilities_of
 from train.evaluate.final_test import HeldOut, scores_of, write_predictions
@@ -67,9 +67,9 @@ def evaluate_folder(
         protocol=EvaluationProtocol(
             trained="on these pictures" if _trained_on(facts, examples) else "unknown"
         ),
-        counts=class_rows(examples, np.full(len(examples), "test")),
+        counts=count_classes(examples, np.ones(len(examples), dtype=bool)),
         notes=[f"left out: {reason}" for reason in left_out],
-        audit=as_facts(found, found.findings()),
+        audit=AuditReport.of(found),
         data=str(folder),
         command=shlex.join(["python", "-m", "train.evaluate", str(model), str(folder)]),
     )

@@ -26,7 +26,9 @@ STEPS_TO_COMPILE = 5000  # fewer would not win back the minute or so that compil
 class Pictures(Protocol):
     """What training needs of the data stage: labels, and batches of any positions."""
 
-    labels: np.ndarray
+    @property
+    def labels(self) -> np.ndarray:
+        """The label of each example, int64 (n,)."""
 
     def batches(
         self, positions: np.ndarray, *, batch_size: int, seed: int | None = None, pin: bool = False

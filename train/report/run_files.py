@@ -102,14 +102,16 @@ def write_run(
         setting=training.setting,
         results=results,
         protocol=EvaluationProtocol.of_run(settings.options),
-        counts=ready.rows,
+        counts=ready.class_counts,
         notes=ready.notes,
-        audit=ready.audit or None,
+        audit=ready.audit,
         data=str(settings.options.get("data", "")),
         command=settings.command,
         options=settings.text,
     )
-    write_report(folder, report, finished[: len(ready.folds)], training.tested(trainer, final))
+    write_report(
+        folder, report, finished[: len(ready.split.folds)], training.tested(trainer, final)
+    )
     write_card(folder, report, facts)
     onnx_file.save(folder / "model.onnx", training.program(final.model), facts)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -124,7 +126,7 @@ def _model_facts(
         backbone=training.name,
         pooling=trainer.model.pooling,
         classes=training.ready.examples.classes,
-        inputs=training.ready.spec,
+        inputs=training.ready.inputs,
         temperature=results.temperature,
         render=settings.render,
         config=settings.options,

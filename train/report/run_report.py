@@ -1,8 +1,11 @@
 """What a report says: built once from a finished run or an evaluation, then handed on whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from data.audit.report import AuditReport
+from data.summary import ClassCount
 from train.evaluate.results import Results
 
 Trained = Literal["on other groups", "on these pictures", "unknown"]
@@ -44,9 +47,9 @@ class RunReport:
     setting: str
     results: Results
     protocol: EvaluationProtocol
-    counts: list[tuple[str, ...]]
+    counts: Sequence[ClassCount]
     notes: list[str]
-    audit: dict[str, Any] | None
+    audit: AuditReport | None
     data: str
     command: str
     options: str = ""
@@ -54,5 +57,4 @@ class RunReport:
     @property
     def n_duplicates(self) -> int:
         """Pairs of equal or nearly equal pictures in the folder."""
-        audit = self.audit or {}
-        return int(audit.get("n_exact", 0) + audit.get("n_near", 0))
+        return self.audit.n_exact + self.audit.n_near if self.audit else 0

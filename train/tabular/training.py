@@ -11,8 +11,7 @@ from lightning_fabric import Fabric
 from matplotlib import colormaps
 
 from data.config import DataConfig
-from data.prepare import Prepared
-from data.tabular.prepare import prepare_table
+from data.tabular.prepare import PreparedTable, prepare_table
 from data.tabular.table import read_table
 from train.config import TrainConfig
 from train.devices.fabric import describe, make_fabric, one_thread
@@ -35,7 +34,7 @@ class TableTraining:
     setting: str
     fabric: Fabric
     config: TrainConfig
-    ready: Prepared
+    ready: PreparedTable
     model: Any
     columns: tuple[str, ...]
     unit = "row"
@@ -49,12 +48,12 @@ class TableTraining:
         """The progress of every fold, and of the refit where that is asked for."""
         if self.name == NETWORK:
             with one_thread():
-                return cross_validate(trainer, self.ready.folds)
+                return cross_validate(trainer, self.ready.split.folds)
         return fit_baselines(
             self.name,
             self.ready.pictures.values,
             self.ready.examples.labels,
-            self.ready.folds,
+            self.ready.split.folds,
             refit=self.config.final == "refit",
             seed=self.config.seed,
         )
@@ -109,5 +108,5 @@ def table_training(root: Path, data_config: DataConfig, config: TrainConfig) -> 
     fabric = make_fabric(config.accelerator, "32-true")
     setting = f"{name} of {n_columns} columns, {describe(fabric)}"
     print(setting, flush=True)
-    ready = prepare_table(table, data_config, split_file=data_config.split, seed=config.seed)
+    ready = prepare_table(table, data_config, seed=config.seed)
     return TableTraining(name, setting, fabric, config, ready, model, tuple(table.columns))

@@ -26,7 +26,7 @@ from train.config import TrainConfig
 if TYPE_CHECKING:
     import optuna
 
-    from data.prepare import Prepared
+    from data.prepare import PreparedPictures
     from train.loop.cross_validation import Trainer
     from train.pipeline import PictureTraining
     from train.tune.search_space import Space
@@ -158,7 +158,7 @@ def _value(search: Search, trial: "optuna.Trial", values: dict[str, Any]) -> flo
     start = replace(base.start, config=changed(base.start.config, values)).augmented(
         changed(search.data_config, values)
     )
-    folds = start.ready.folds
+    folds = start.ready.split.folds
     reached = [float("inf")]
 
     def report(number: int, loss: float, accuracy: float) -> None:
@@ -195,10 +195,9 @@ def _base(
     model: str | None, fabric: Any, data_config: DataConfig, config: TrainConfig, folder: Path
 ) -> Base:
     """The backbone with the pictures at its size, split as folder/split.csv, made if it is new."""
-    from common.files import whole_path
     from data.image_folder import scan
-    from data.splits import write_split
-    from data.summary import table
+    from data.split_file import write_split
+    from data.summary import class_table
     from train.loop.loggers import Silent
     from train.pipeline import prepare_pictures
 
@@ -211,9 +210,9 @@ def _base(
     start = replace(start, config=replace(start.config, model=start.name))
     ready = start.ready
     if not known:
-        with whole_path(split_file) as temporary:
-            write_split(temporary, ready.examples, ready.parts)
-        print(table(ready.rows), *(f"note: {note}" for note in ready.notes), sep="\n", flush=True)
+        write_split(split_file, ready.examples, ready.split)
+        notes = (f"note: {note}" for note in ready.notes)
+        print(class_table(ready.class_counts), *notes, sep="\n", flush=True)
     mark = _fingerprint(ready, start.name, start.weights, config.pooling)
     kept = folder / "embeddings" / f"{start.name}-{mark}"
     kept.mkdir(parents=True, exist_ok=True)
@@ -231,10 +230,10 @@ def _facts(options: dict[str, Any], space: "Space", base: Base, minimise: str) -
     }
 
 
-def _fingerprint(ready: "Prepared", *more: object) -> str:
+def _fingerprint(ready: "PreparedPictures", *more: object) -> str:
     """Of the pictures' names, sizes and parts, and of more: other pictures have other values."""
-    examples, parts = ready.examples, ready.parts
-    seen = hashlib.sha256(f"{ready.spec} {more}".encode())
+    examples, parts = ready.examples, ready.split.parts
+    seen = hashlib.sha256(f"{ready.inputs} {more}".encode())
     for i, file in enumerate(examples.files()):
         seen.update(f"{examples.paths[i]} {file.stat().st_size} {[p[i] for p in parts]}".encode())
     return seen.hexdigest()[:12]

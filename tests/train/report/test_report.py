@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
+from data.audit.report import AuditReport, DuplicatePair, Thumbnail
+from data.audit.shortcuts import Shortcut
+from data.summary import ClassCount
 from tests.helpers import Run
 from train.evaluate.metrics import Scores, score
 from train.evaluate.results import CrossValidation, Results
@@ -85,25 +88,25 @@ def scores_of(about: Answered) -> Scores:
 
 def report_of(about: Answered) -> RunReport:
     """The report of a run whose every name is an attack."""
-    twin = {"path": EVIL, "src": "data:,"}
+    twin = Thumbnail(EVIL, "data:,")
     return RunReport(
         title=EVIL,
         setting=EVIL,
         results=Results(test=scores_of(about), temperature=1.1, domain_shift=[EVIL], seconds=3.0),
         protocol=EvaluationProtocol(),
-        counts=[(EVIL, "40", "20", "40"), ("all", "40", "20", "40")],
+        counts=[ClassCount(EVIL, 40, 20, 40), ClassCount("all", 40, 20, 40)],
         notes=[EVIL],
-        audit={
-            "notes": [EVIL],
-            "cues": [{"cue": EVIL, "accuracy": 0.5}],
-            "chance": 0.3,
-            "n_near": 0,
-            "n_exact": 1,
-            "suspects": [],
-            "duplicates": [
-                {"exact": True, "similarity": 1, "in_two_classes": True, "pictures": [twin, twin]}
-            ],
-        },
+        audit=AuditReport(
+            notes=[EVIL],
+            colour_map=EVIL,
+            n_pictures=40,
+            n_exact=1,
+            n_near=0,
+            chance=0.3,
+            cues=[Shortcut(EVIL, 0.5, {})],
+            duplicates=[DuplicatePair((twin, twin), 1.0, exact=True, in_two_classes=True)],
+            label_issues=[],
+        ),
         data=EVIL,
         command=EVIL,
         options=EVIL,
@@ -121,7 +124,7 @@ def test_names_of_classes_and_files_are_escaped(tmp_path: Path) -> None:
 def test_a_large_report_stays_under_5_mb(tmp_path: Path) -> None:
     """40 classes of noise, the worst that a picture can be for JPEG."""
     about = answers(300, tuple(f"class {i}" for i in range(40)))
-    counts = [(name, "50", "25", "50") for name in (*about.classes, "all")]
+    counts = [ClassCount(name, 50, 25, 50) for name in (*about.classes, "all")]
     write_report(tmp_path, dataclasses.replace(report_of(about), counts=counts), [], about)
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
 
@@ -174,7 +177,7 @@ def test_cautions_follow_from_the_figures() -> None:
     leaky, honest = EvaluationProtocol(group="none"), EvaluationProtocol()
 
     def supported(protocol: EvaluationProtocol, n_duplicates: int) -> str:
-        audit = {"n_exact": n_duplicates, "n_near": 0}
+        audit = report.audit and dataclasses.replace(report.audit, n_exact=n_duplicates)
         return " ".join(supports(dataclasses.replace(report, protocol=protocol, audit=audit)))
 
     assert any("--group none" in line for line in cautions(results, leaky))
