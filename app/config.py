@@ -5,7 +5,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.cli import flag, option
+from common.cli import option
+from common.validation import flag
 
 AUTH_VARIABLE = "SPECTROFOLD_AUTH"
 

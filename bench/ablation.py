@@ -19,24 +19,23 @@ from common.cli import DONE, Parser, config_from, make_parser, run
 from data.config import DataConfig
 from data.image_folder import scan
 from data.root import root_of
-from train.config import TrainConfig
+from train.config import PRESETS, TrainConfig
 from train.devices.fabric import make_fabric
 from train.loop.cross_validation import Trainer
 from train.loop.loggers import Silent
 from train.models.pretrained import RANDOM
 from train.pipeline import PictureTraining, prepare_pictures
-from train.presets import add_presets, with_preset
 from train.tune.search_space import try_folds
 
 
 def main() -> int:
     """Print a line for every set of options: accuracy and loss of what was held out."""
     parser = _parser()
-    args = parser.parse_args(with_preset(parser, sys.argv[1:]))
+    args = parser.parse_args()
     if args.seeds < 1:
         parser.error(f"--seeds {args.seeds}: must be 1 or more")
     common, tries = _without_tries(sys.argv[1:]), args.tries or [""]
-    changes = [parser.parse_args(with_preset(parser, [*common, *shlex.split(t)])) for t in tries]
+    changes = [parser.parse_args([*common, *shlex.split(t)]) for t in tries]
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     fabric = make_fabric(config.accelerator, config.precision)
     examples = scan(root_of(data_config.data), data_config.group)
@@ -67,7 +66,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each, by other seeds")
     parser.add_argument("--try", dest="tries", action="append", help="options to try, in quotes")
-    add_presets(parser)
+    parser.add_presets(PRESETS)
     return parser
 
 

@@ -9,7 +9,6 @@ inner folds are the other outer folds. All training options of main.py are taken
 """
 
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from data.config import DataConfig
 from data.image_folder import scan
 from data.prepare import PreparedPictures
 from data.root import root_of
-from train.config import TrainConfig
+from train.config import PRESETS, TrainConfig
 from train.devices.fabric import make_fabric
 from train.evaluate.calibration import (
     expected_calibration_error,
@@ -40,7 +39,6 @@ from train.loop.inference import logits_of
 from train.loop.loggers import Silent
 from train.models.ensemble import mean_logits
 from train.pipeline import prepare_pictures
-from train.presets import add_presets, with_preset
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -52,8 +50,8 @@ def main() -> int:
     )
     parser.add_argument("--seeds", type=int, default=1, help="seeds, with --split")
     parser.add_argument("--models", help="networks whose calibrated probabilities are averaged")
-    add_presets(parser)
-    args = parser.parse_args(with_preset(parser, sys.argv[1:]))
+    parser.add_presets(PRESETS)
+    args = parser.parse_args()
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     started = time.monotonic()
     fabric = make_fabric(config.accelerator, config.precision)

@@ -6,22 +6,34 @@ Exit codes: 0 done; 1 bad input; 2 wrong usage; 3 done, but some inputs were lef
 
 import argparse
 import dataclasses
+import glob
 import os
 import re
 import sys
+import types
 import typing
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse.typing import restricted_number_type
+
+from common.text import printable
+from common.validation import check_fields, expected, flag
 
 if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain numbers
     PositiveInt: TypeAlias = int
     NonNegativeInt: TypeAlias = int
+    AtLeastTwo: TypeAlias = int
     PositiveFloat: TypeAlias = float
     NonNegativeFloat: TypeAlias = float
     OpenUnitInterval: TypeAlias = float
     ClosedUnitInterval: TypeAlias = float
+    UnitIntervalWithout0: TypeAlias = float
+    UnitIntervalWithout1: TypeAlias = float
+    UpToHalf: TypeAlias = float
+    BelowHalf: TypeAlias = float
 else:
     from jsonargparse.typing import (  # noqa: F401 - for the settings of every room
         ClosedUnitInterval,
@@ -32,74 +44,194 @@ else:
         PositiveInt,
     )
 
-from common.text import printable
+    number = restricted_number_type
+    AtLeastTwo = number("AtLeastTwo", int, (">=", 2))
+    UnitIntervalWithout0 = restricted_number_type(
+        "UnitIntervalWithout0", float, [(">", 0), ("<=", 1)]
+    )
+    UnitIntervalWithout1 = restricted_number_type(
+        "UnitIntervalWithout1", float, [(">=", 0), ("<", 1)]
+    )
+    UpToHalf = number("UpToHalf", float, [(">", 0), ("<=", 0.5)])
+    BelowHalf = number("BelowHalf", float, [(">=", 0), ("<", 0.5)])
 
 # Read by onnxruntime when it is imported: it would report its use to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 DONE, BAD_INPUT, WRONG_USAGE, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 
+# Titles of groups of options, in the order of the help; a group of another name precedes them.
+GROUPS = ("Most used", "Data", "Split", "Model", "Training", "Augmentation", "Output", "Hardware")
+
 Config = TypeVar("Config")
 
 
 class _Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Help that keeps the description's own lines."""
+    """Help with the description's own lines, types in words, and no list of all options on top."""
+
+    def add_usage(
+        self, usage: str | None, actions: Iterable[argparse.Action], *args: Any, **kwargs: Any
+    ) -> None:
+        """`prog [options] INPUT ...`."""
+        names = {None: "{}", "?": "[{}]", "*": "[{} ...]", "+": "{} [{} ...]"}
+        inputs = [
+            names[action.nargs].replace("{}", str(action.metavar or action.dest))  # type: ignore[index]
+            for action in actions
+            if not action.option_strings
+        ]
+        super().add_usage(" ".join(["%(prog)s [options]", *inputs]), [], *args, **kwargs)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        hint = getattr(action, "hint", None)
+        if hint is None:
+            return super()._get_help_string(action)
+        facts = [] if _is_choice(hint) or hint in (bool, str, str | None) else [expected(hint)]
+        if action.default not in (None, "", False):
+            facts.append(f"default {'yes' if action.default is True else action.default}")
+        return f"{action.help} ({'; '.join(facts)})" if facts else action.help or ""
 
 
 class Parser(ArgumentParser):
     """An argument parser whose every usage error is one line on stderr and exit code 2."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Read before all other options, which take precedence wherever they stand.
+        self._leading = argparse.ArgumentParser(
+            add_help=False, allow_abbrev=False, exit_on_error=False
+        )
+        self._file_of: dict[str, Callable[[str], Path]] = {}
+
+    def add_defaults_option(self, name: str, file_of: Callable[[str], Path], **kwargs: Any) -> None:
+        """Add an option whose value leads to a config file; options given beside it win.
+
+        name: "--quick"; file_of: from the option's value (or its name, if it takes none) to the
+        file; kwargs: of add_argument. One of these options can be given at a time.
+        """
+        self.add_argument(name, **kwargs).hint = str
+        dest = name.removeprefix("--").replace("-", "_")
+        if kwargs.get("action") == "store_true":
+            self._leading.add_argument(name, dest=dest, action="store_const", const=dest)
+        else:
+            self._leading.add_argument(name, dest=dest)
+        self._file_of[dest] = file_of
+
+    def add_presets(self, folder: Path) -> None:
+        """Add `--<name>` for each <name>.yaml of the folder; its first line says what it is for."""
+        for file in sorted(folder.glob("*.yaml")):
+            about = file.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+            self.add_defaults_option(
+                f"--{file.stem}",
+                lambda name: folder / f"{name}.yaml",
+                action="store_true",
+                help=f"{about} ({folder.parent.name}/{folder.name}/{file.name})",
+            )
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *others: Any, **kwargs: Any
+    ) -> Namespace:
+        """The options: defaults, then those of a preset's file, then those given, in order."""
+        try:
+            leading, _ = self._leading.parse_known_args(args)
+        except argparse.ArgumentError as error:
+            self.error(str(error))
+        given = {name: value for name, value in vars(leading).items() if value is not None}
+        if len(given) > 1:
+            self.error(f"{' and '.join(map(flag, given))}: give one of them")
+        files = [self._file_of[name](value) for name, value in given.items()]
+        self.default_config_files = [glob.escape(str(file)) for file in files]
+        return super().parse_args(args, *others, **kwargs)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message as one line and exit with code 2."""
         flat = " ".join(message.replace("<class '", "").replace("'>", "").split())
-        flat = re.sub(r'Parser key "(\w+)"', lambda key: flag(key[1]), flat)
-        print(f"{self.prog}: {flat} (see {self.prog} --help)", file=sys.stderr)
+        print(f"{self.prog}: {self._in_words(flat)} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(WRONG_USAGE)
 
+    def _in_words(self, message: str) -> str:
+        """jsonargparse's message; of a value of the wrong type, only the value and the type."""
+        hints = {action.dest: getattr(action, "hint", None) for action in self._actions}
+        key = re.search(r'(?:Parser key "|argument (?:--)?)([\w-]+)', message)
+        value = re.search(r"(?:Got|Given) value: (.*?)(?: \(see|$)", message)
+        name = key[1].replace("-", "_") if key else ""
+        if value and hints.get(name) is not None:
+            return f"{flag(name)} {value[1]}: must be {expected(hints[name])}"
+        return re.sub(r'Parser key "(\w+)"', lambda found: flag(found[1]), message)
 
-def option(default: Any, help: str) -> Any:
-    """A dataclass field with its default and the one line of help that its flag shows."""
+
+def option(default: Any, help: str, group: str = "") -> Any:
+    """A dataclass field with its default and the help of its flag.
+
+    group: title under which the help shows it, one of `GROUPS`; by default the first line of the
+    dataclass's docstring.
+    """
+    metadata = {"help": help, "group": group}
     if isinstance(default, list):
-        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": help})
-    return dataclasses.field(default=default, metadata={"help": help})
-
-
-def flag(name: str) -> str:
-    """How the command line spells the option: "--" and hyphens."""
-    return "--" + name.replace("_", "-")
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def make_parser(prog: str, description: str, *configs: type) -> Parser:
     """A parser with `--config FILE.yaml` and one flag for each field of each dataclass.
 
     A field `learning_rate: float = option(0.01, "...")` becomes `--learning-rate`; a bool field
-    becomes the pair `--name` and `--no-name`.
+    becomes the pair `--name` and `--no-name`. Ranges, as of PositiveInt, are checked by
+    `config_from`.
     """
     parser = Parser(prog=prog, description=description, allow_abbrev=False, formatter_class=_Help)
     parser.add_argument("--config", action="config", help="YAML file of these options, by name")
+    grouped: dict[str, list[tuple[dataclasses.Field[Any], Any]]] = {}
     for config in configs:
-        group = parser.add_argument_group((config.__doc__ or config.__name__).split("\n")[0])
         hints = typing.get_type_hints(config)
         for field in dataclasses.fields(config):
-            kwargs: dict[str, Any] = {"default": field.default, "help": field.metadata.get("help")}
-            if callable(field.default_factory):
-                kwargs["default"] = field.default_factory()
-            if hints[field.name] is bool:
-                kwargs["action"] = ActionYesNo(yes_prefix="", no_prefix="no-")
-            else:
-                kwargs["type"] = hints[field.name]
-            group.add_argument(flag(field.name), **kwargs)
+            title = field.metadata.get("group") or (config.__doc__ or "").split("\n")[0]
+            grouped.setdefault(title, []).append((field, hints[field.name]))
+    for title in sorted(grouped, key=lambda title: title in GROUPS and 1 + GROUPS.index(title)):
+        group = parser.add_argument_group(title)
+        for field, hint in grouped[title]:
+            _add_field(group, field, hint)
     return parser
 
 
+def _add_field(group: Any, field: "dataclasses.Field[Any]", hint: Any) -> None:
+    factory = field.default_factory
+    kwargs: dict[str, Any] = {
+        "default": factory() if callable(factory) else field.default,
+        "help": field.metadata.get("help"),
+    }
+    plain = _without_range(hint)
+    if hint is bool:
+        kwargs["action"] = ActionYesNo(yes_prefix="", no_prefix="no-")
+    else:
+        kwargs["type"] = plain
+        if not _is_choice(hint):
+            numbers = {int: "N", float: "X", int | None: "N", float | None: "X"}
+            kwargs["metavar"] = numbers.get(plain, field.name.rpartition("_")[2].upper())
+    group.add_argument(flag(field.name), **kwargs).hint = hint
+
+
+def _without_range(hint: Any) -> Any:
+    """The type without a range: `config_from` says more clearly what is wrong with a number."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [_without_range(kind) for kind in typing.get_args(hint)]
+        return typing.Union[tuple(kinds)]  # noqa: UP007  X | Y takes no list
+    return getattr(hint, "_type", hint)
+
+
+def _is_choice(hint: Any) -> bool:
+    return any(typing.get_origin(kind) is Literal for kind in (hint, *typing.get_args(hint)))
+
+
 def config_from(namespace: Namespace, config: type[Config]) -> Config:
-    """The dataclass `config` filled from parsed flags; its own checks become usage errors."""
+    """The dataclass `config` filled from parsed flags; a value out of range is a usage error."""
     values = {f.name: namespace[f.name] for f in dataclasses.fields(config)}  # type: ignore[arg-type]
     try:
-        return config(**values)
+        made = config(**values)
+        check_fields(made)
     except ValueError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(WRONG_USAGE)
+    return made
 
 
 def run(main: Callable[[], int]) -> NoReturn:

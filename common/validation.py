@@ -17,7 +17,12 @@ def check_fields(config: Any) -> None:
     for name, hint in _hints(kind).items():
         value = getattr(config, name)
         if not _fits(value, hint):
-            raise ValueError(f"{name}={value} must be {expected(hint)}")
+            raise ValueError(f"{flag(name)} {value}: must be {expected(hint)}")
+
+
+def flag(name: str) -> str:
+    """How the command line spells an option: "--" and hyphens."""
+    return "--" + name.replace("_", "-")
 
 
 def expected(hint: Any) -> str:
@@ -25,13 +30,12 @@ def expected(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, typing.get_args(hint)))}"
     if _is_union(hint):
-        return " or ".join(map(expected, typing.get_args(hint)))
-    words = {bool: "true or false", str: "text", int: "a whole number", float: "a finite number"}
+        kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
+        return " or ".join(map(expected, kinds))
+    words = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
     if hasattr(hint, "_restrictions"):
         condition = hint._expression.replace("v", "").replace(">", "> ").replace("<", "< ")
         return f"{words[hint._type]} {condition.replace('> =', '>= ').replace('< =', '<= ')}"
-    if hint is types.NoneType:
-        return "nothing"
     return words.get(hint) or f"a {(typing.get_origin(hint) or hint).__name__}"
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.cli import DONE, config_from, flag, make_parser, option, run
+from common.cli import DONE, config_from, make_parser, option, run
+from common.validation import flag
 from data.config import AugmentConfig
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from common.cli import flag, option
+from common.cli import option
+from common.validation import flag
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,24 @@
 import dataclasses
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from common.cli import flag, option
+from common.cli import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    OpenUnitInterval,
+    PositiveFloat,
+    PositiveInt,
+    UnitIntervalWithout0,
+    UnitIntervalWithout1,
+    option,
+)
+from common.validation import check_fields
+
+MOST_USED, MODEL, TRAINING = "Most used", "Model", "Training"
+OUTPUT, HARDWARE = "Output", "Hardware"
+PRESETS = Path(__file__).parent / "presets"  # --quick, --best: files of options
 
 
 @dataclass(frozen=True)
@@ -14,110 +29,131 @@ class TrainConfig:
 
     model: str | None = option(
         None,
-        "timm backbone; default resnet50, or the bundled tf_efficientnet_lite0 with no hub, or "
-        "mn04_as for pictures of python -m render --preset audioset",
+        "name of a timm network, or for a table fcnn, logistic, gradient_boosting, svm or "
+        "random_forest; default resnet50, tf_efficientnet_lite0 without a hub, and mn04_as for "
+        "pictures of python -m render --preset audioset",
+        MOST_USED,
     )
-    pretrained: bool = option(True, "start from ImageNet weights; --no-pretrained starts random")
-    weights: str | None = option(None, "start from this file: timm, torchvision or our own format")
+    pretrained: bool = option(True, "start from pretrained weights, not from random ones", MODEL)
+    weights: str | None = option(
+        None, "file of weights to start from: timm's, torchvision's or a model.pth", MODEL
+    )
     pooling: Literal["auto", "stages", "last"] = option(
-        "auto", "embed by textures of several stages or by the last; auto is stages if pretrained"
+        "auto",
+        "embed a picture by textures of several stages or by the last stage alone; auto means "
+        "stages with pretrained weights",
+        MODEL,
     )
-    dropout: float = option(0.5, "dropout before the last layer")
-    head_epochs: int = option(200, "most epochs of the last layer alone, on frozen features")
-    head_learning_rate: float = option(
-        5.0, "SGD learning rate of these; their inputs have unit length"
+    dropout: UnitIntervalWithout1 = option(0.5, "dropout before the last layer", MODEL)
+    drop_path: UnitIntervalWithout1 = option(
+        0.0, "stochastic depth, of networks that have it", MODEL
     )
-    head_weight_decay: float = option(1e-5, "weight decay of these")
-    head_patience: int = option(25, "epochs without a lower validation loss before these stop")
-    finetune: str = option(
-        "auto", "then train: all layers, last:N stages, or none; auto is none on a CPU, else all"
-    )
-    epochs: int = option(10, "most epochs of fine-tuning")
-    optimizer: str = option("sgd", "of fine-tuning: also adamw, adagrad, or any other of timm's")
-    learning_rate: float = option(0.003, "learning rate of fine-tuning")
-    find_rate: bool = option(
-        False, "only suggest a learning rate, by some steps at ever higher ones"
-    )
-    layer_decay: float = option(1.0, "each layer learns at this part of the rate of the one above")
-    schedule: Literal["plateau", "cosine"] = option(
-        "plateau", "the rate drops when the validation loss stands still, or falls as a cosine"
-    )
-    warmup_epochs: int = option(0, "epochs of fine-tuning in which the rate rises to its value")
-    momentum: float = option(0.9, "SGD momentum")
-    weight_decay: float = option(1e-4, "weight decay of fine-tuning")
-    batch_size: int = option(32, "pictures in a batch, over all devices together")
-    micro_batch: int | None = option(
-        None, "pictures that a device computes at once, adding up gradients; default what it holds"
-    )
-    balance: Literal["none", "loss", "sampler"] = option(
-        "none", "weigh classes by the inverse of their size, in the loss or by how often they come"
-    )
-    label_smoothing: float = option(0.1, "part of a label that is spread over all classes")
-    mixup: float = option(0.0, "mix pairs of pictures, by a Beta distribution of this parameter")
-    cutmix: float = option(0.0, "paste a part of a picture into another, likewise")
-    drop_path: float = option(0.0, "stochastic depth, for networks that have it")
-    ema: float = option(0.0, "test and keep the mean of the weights over steps, with this decay")
-    compile: Literal["auto", "yes", "no"] = option(
-        "no", "torch.compile; auto is yes for long fine-tuning on a GPU"
-    )
-    plateau_patience: int = option(
-        2, "epochs without a lower validation loss before the rate drops"
-    )
-    plateau_factor: float = option(0.1, "the learning rate is then multiplied by this")
-    patience: int = option(5, "epochs without a lower validation loss before fine-tuning stops")
     final: Literal["refit", "ensemble", "soup", "best"] = option(
         "refit",
-        "the model: trained again on all folds, the mean of the folds' answers, or of their "
-        "weights, or the best fold's",
+        "the model that is tested and kept: trained again on all folds, all folds' models with "
+        "their probabilities averaged, their weights averaged, or the best fold's",
+        MODEL,
     )
-    seed: int = option(123, "seeds every random source")
-    accelerator: str = option("auto", "device: auto, cpu, cuda, mps")
-    devices: int = option(1, "devices of this machine that train together")
-    nodes: int = option(1, "machines that train together; start the command on each")
-    strategy: Literal["auto", "ddp"] = option("auto", "ddp, also with a single device")
+    head_epochs: NonNegativeInt = option(
+        200, "most epochs of training the last layer alone, on frozen features", TRAINING
+    )
+    head_learning_rate: PositiveFloat = option(
+        5.0, "SGD learning rate of the last layer alone, whose inputs have unit length", TRAINING
+    )
+    head_weight_decay: NonNegativeFloat = option(
+        1e-5, "weight decay of the last layer alone", TRAINING
+    )
+    head_patience: PositiveInt = option(
+        25, "epochs without a lower validation loss before the last layer alone stops", TRAINING
+    )
+    finetune: str = option(
+        "auto",
+        "layers that are then fine-tuned: all, last:N for the last N stages, or none; auto means "
+        "none on a CPU, else all",
+        MOST_USED,
+    )
+    epochs: NonNegativeInt = option(10, "most epochs of fine-tuning", MOST_USED)
+    optimizer: str = option(
+        "sgd", "optimizer of fine-tuning: sgd, adamw, adagrad or any other of timm's", TRAINING
+    )
+    learning_rate: PositiveFloat = option(0.003, "learning rate of fine-tuning", MOST_USED)
+    find_rate: bool = option(
+        False,
+        "train nothing: suggest a learning rate, by some steps at rising ones",
+        TRAINING,
+    )
+    layer_decay: UnitIntervalWithout0 = option(
+        1.0, "learning rate of each stage, as a fraction of that of the stage above it", TRAINING
+    )
+    schedule: Literal["plateau", "cosine"] = option(
+        "plateau",
+        "lower the learning rate when the validation loss stops falling, or along a cosine",
+        TRAINING,
+    )
+    warmup_epochs: NonNegativeInt = option(
+        0, "epochs of fine-tuning in which the learning rate rises to its value", TRAINING
+    )
+    momentum: NonNegativeFloat = option(0.9, "momentum of SGD", TRAINING)
+    weight_decay: NonNegativeFloat = option(1e-4, "weight decay of fine-tuning", TRAINING)
+    batch_size: PositiveInt = option(32, "pictures in a batch, over all devices", MOST_USED)
+    micro_batch: PositiveInt | None = option(
+        None,
+        "pictures that a device computes at once, accumulating gradients; default what fits",
+        HARDWARE,
+    )
+    balance: Literal["none", "loss", "sampler"] = option(
+        "none",
+        "weigh classes by the inverse of their size, in the loss or the sampler",
+        TRAINING,
+    )
+    label_smoothing: UnitIntervalWithout1 = option(
+        0.1, "fraction of a label that is spread over all classes", TRAINING
+    )
+    mixup: NonNegativeFloat = option(
+        0.0, "mixup: parameter of the Beta distribution; 0 is off", "Augmentation"
+    )
+    cutmix: NonNegativeFloat = option(
+        0.0, "CutMix: parameter of the Beta distribution; 0 is off", "Augmentation"
+    )
+    ema: UnitIntervalWithout1 = option(
+        0.0,
+        "decay of the moving average of weights that is tested and kept; 0 is off",
+        TRAINING,
+    )
+    compile: Literal["auto", "yes", "no"] = option(
+        "no", "torch.compile; auto means yes for long fine-tuning on a GPU", HARDWARE
+    )
+    plateau_patience: NonNegativeInt = option(
+        2, "epochs without a lower validation loss before the learning rate is lowered", TRAINING
+    )
+    plateau_factor: OpenUnitInterval = option(
+        0.1, "factor by which it is then multiplied", TRAINING
+    )
+    patience: PositiveInt = option(
+        5, "epochs without a lower validation loss before fine-tuning stops", TRAINING
+    )
+    seed: NonNegativeInt = option(123, "seed of all random numbers", MOST_USED)
+    accelerator: str = option("auto", "auto, cpu, cuda or mps", HARDWARE)
+    devices: PositiveInt = option(1, "devices of this machine that train together", HARDWARE)
+    nodes: PositiveInt = option(
+        1, "machines that train together; start the command on each", HARDWARE
+    )
+    strategy: Literal["auto", "ddp"] = option(
+        "auto", "ddp uses DistributedDataParallel even with one device", HARDWARE
+    )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = option(
-        "auto", "auto is bf16-mixed where the processor has it"
+        "auto", "auto means bf16-mixed where the processor supports it", HARDWARE
     )
-    out: str = option("runs", "folder for the run's own folder")
-    wandb: str | None = option(None, "also log to this Weights & Biases project")
+    out: str = option("runs", "folder in which the run gets a folder of its own", MOST_USED)
+    wandb: str | None = option(None, "also log to this Weights & Biases project", OUTPUT)
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value is out of range."""
+        check_fields(self)
         if not re.fullmatch(r"auto|all|none|last:[1-9]\d*", self.finetune):
             raise ValueError(f"--finetune {self.finetune}: expected auto, all, none or last:N")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"--dropout {self.dropout}: must be in [0, 1)")
-        if not 0 < self.plateau_factor < 1:
-            raise ValueError(f"--plateau-factor {self.plateau_factor}: must be in (0, 1)")
         if self.find_rate and self.devices * self.nodes > 1:
             raise ValueError("--find-rate takes one device: leave out --devices and --nodes")
-        if not 0 < self.layer_decay <= 1:
-            raise ValueError(f"--layer-decay {self.layer_decay}: must be in (0, 1]")
-        for name in ("label_smoothing", "drop_path", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{flag(name)} {getattr(self, name)}: must be in [0, 1)")
-        least = {"epochs": 0, "head_epochs": 0, "batch_size": 1, "patience": 1}
-        least |= {
-            "head_patience": 1,
-            "plateau_patience": 0,
-            "seed": 0,
-            "momentum": 0,
-            "weight_decay": 0,
-            "head_weight_decay": 0,
-            "warmup_epochs": 0,
-            "devices": 1,
-            "nodes": 1,
-            "mixup": 0,
-            "cutmix": 0,
-        }
-        if self.micro_batch is not None:
-            least["micro_batch"] = 1
-        for name, minimum in least.items():
-            if getattr(self, name) < minimum:
-                raise ValueError(f"{flag(name)} {getattr(self, name)}: must be {minimum} or more")
-        for name in ("learning_rate", "head_learning_rate"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{flag(name)} {getattr(self, name)}: must be above 0")
         no_head = self.head_epochs == 0 or not (self.pretrained or self.weights)
         if no_head and (self.finetune == "none" or self.epochs == 0):
             raise ValueError(

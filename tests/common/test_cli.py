@@ -6,10 +6,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from common.cli import config_from, make_parser, option, run
+from common.cli import (
+    PositiveInt,
+    UnitIntervalWithout1,
+    UpToHalf,
+    config_from,
+    make_parser,
+    option,
+    run,
+)
 from tests.helpers import ROOT
 
 
@@ -140,6 +149,94 @@ def test_a_wrong_config_file_is_one_line(
 ) -> None:
     (tmp_path / "tea.yaml").write_text(text)
     assert refusal(capsys, "--config", str(tmp_path / "tea.yaml"))
+
+
+@dataclass(frozen=True)
+class Brew:
+    """Brewing"""
+
+    leaves: PositiveInt = option(3, "spoons of leaves")
+    sugar: UnitIntervalWithout1 = option(0.0, "part of it that is sugar", "Data")
+    steep: UpToHalf = option(0.25, "hours", "Hardware")
+    pot: Literal["clay", "glass"] = option("clay", "what it is brewed in")
+    lid: Literal["on", "off"] | None = option(None, "whether it is covered")
+    refills: PositiveInt | None = option(None, "how often; default until it is thin", "Data")
+
+
+def brew(*args: str) -> Brew:
+    return config_from(make_parser("tea", "Makes tea.", Brew).parse_args(list(args)), Brew)
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["--leaves", "0"], "--leaves 0: must be a whole number > 0"),
+        (["--leaves", "many"], "--leaves many: must be a whole number > 0"),
+        (["--leaves", "1.5"], "--leaves 1.5: must be a whole number > 0"),
+        (["--sugar", "1"], "--sugar 1.0: must be a number >= 0 and < 1"),
+        (["--sugar", "nan"], "--sugar nan: must be a number >= 0 and < 1"),
+        (["--steep", "0.51"], "--steep 0.51: must be a number > 0 and <= 0.5"),
+        (["--pot", "iron"], "--pot iron: must be one of clay, glass"),
+        (["--lid", "half"], "--lid half: must be one of on, off"),
+        (["--refills", "0"], "--refills 0: must be a whole number > 0"),
+        (["--refills", "some"], "--refills some: must be a whole number > 0"),
+    ],
+)
+def test_a_value_out_of_range_is_one_line_with_option_value_and_range(
+    capsys: pytest.CaptureFixture[str], args: list[str], line: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        brew(*args)
+    assert caught.value.code == 2
+    assert line in one_line(capsys.readouterr().err)
+
+
+def test_ranges_take_their_ends() -> None:
+    assert brew("--steep", "0.5", "--sugar", "0", "--refills", "1") == Brew(steep=0.5, refills=1)
+    assert brew("--lid", "off").lid == "off"
+
+
+def test_help_is_grouped_and_says_ranges_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        brew("--help")
+    text = capsys.readouterr().out
+    assert text.startswith("usage: tea [options]\n")
+    titles = [line for line in text.splitlines() if line in ("Brewing:", "Data:", "Hardware:")]
+    assert titles == ["Brewing:", "Data:", "Hardware:"]
+    flat = " ".join(text.split())
+    assert "--leaves N spoons of leaves (a whole number > 0; default 3)" in flat
+    assert "--pot {clay,glass} what it is brewed in (default clay)" in flat
+    assert "--refills N how often; default until it is thin (a whole number > 0)" in flat
+    assert "Literal" not in text and "null" not in text and "jsonargparse" not in text
+
+
+def test_a_preset_is_a_config_file_under_what_is_given(tmp_path: Path) -> None:
+    """Wherever the preset stands; of a folder whose name a pattern would not match, too."""
+    folder = tmp_path / "[presets]"
+    folder.mkdir()
+    (folder / "strong.yaml").write_text("# For the morning.\nleaves: 9\nsugar: 0.5\n")
+    (folder / "weak.yaml").write_text("# For the evening.\nleaves: 1\n")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("sugar: 0.25\n")
+    parser = make_parser("tea", "Makes tea.", Brew)
+    parser.add_presets(folder)
+    for args in (["--leaves", "3", "--config", str(mine), "--strong"],
+                 ["--strong", "--config", str(mine), "--leaves=3"]):  # fmt: skip
+        assert config_from(parser.parse_args(args), Brew) == Brew(sugar=0.25)
+    assert config_from(parser.parse_args(["--strong"]), Brew) == Brew(leaves=9, sugar=0.5)
+    assert config_from(parser.parse_args([]), Brew) == Brew()
+    assert "For the evening." in parser.format_help()
+
+
+def test_two_presets_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in ("strong", "weak"):
+        (tmp_path / f"{name}.yaml").write_text("# One.\nleaves: 1\n")
+    parser = make_parser("tea", "Makes tea.", Brew)
+    parser.add_presets(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(["--weak", "--strong"])
+    assert caught.value.code == 2
+    assert "--strong and --weak: give one of them" in one_line(capsys.readouterr().err)
 
 
 def raiser(error: BaseException) -> Callable[[], int]:

@@ -191,4 +191,4 @@ def test_preview_is_drawn_to_a_file(image_folder: Path, tmp_path: Path) -> None:
         [*command, "--gain", "2"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "error: --gain 2.0: must be 0 or more, and below 1\n"
+    assert done.stderr == "error: --gain 2.0: must be a number >= 0 and < 1\n"

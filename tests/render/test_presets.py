@@ -110,9 +110,9 @@ def test_silence_beyond_the_ends_keeps_the_frames_with_pre_emphasis():
     [
         ({"win_length": 4096}, "win_length=4096"),
         ({"preemphasis": 1.5}, "preemphasis=1.5"),
-        ({"log_offset": -1.0}, "log_offset=-1.0"),
-        ({"mel_scale": "bark"}, "mel_scale=bark"),
-        ({"edges": "wrap"}, "edges=wrap"),
+        ({"log_offset": -1.0}, "--log-offset -1.0: must be"),
+        ({"mel_scale": "bark"}, "--mel-scale bark: must be"),
+        ({"edges": "wrap"}, "--edges wrap: must be"),
     ],
 )
 def test_a_wrong_setting_is_named(wrong, named):
