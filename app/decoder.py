@@ -15,11 +15,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from PIL import Image
-
 from app.config import Limits
-from data.images.read import MAX_PIXELS
-from inference.clips import FORMATS, Clip, Preprocessing, is_picture
+from common.pictures import open_picture
+from inference.clips import Clip, Preprocessing, is_picture
 from inference.output import clock
 
 EXTRA_BYTES = 1_000_000_000  # of memory, beyond what a decoder has when it starts
@@ -161,7 +159,12 @@ def _limit_memory() -> None:
 def _checked_clips(path: str, preprocessing: Preprocessing, limits: Limits) -> Iterator[Clip]:
     """The clips of a file within the limits; ValueError in words otherwise."""
     if is_picture(path):
-        if (pixels := _n_pixels(path) / 1e6) > limits.max_megapixels:
+        try:
+            with open_picture(path) as image:
+                pixels = image.width * image.height / 1e6
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if pixels > limits.max_megapixels:
             most = short(limits.max_megapixels)
             raise ValueError(f"{path}: {short(pixels)} million pixels; at most {most}")
         yield preprocessing.of_picture(path)
@@ -184,14 +187,6 @@ def _check_seconds(path: str, seconds: float, limits: Limits) -> None:
     if seconds > 60 * limits.max_minutes:
         most = clock(60 * limits.max_minutes)
         raise ValueError(f"{path}: longer than {most}; python predict.py takes any length")
-
-
-def _n_pixels(path: str) -> int:
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return image.width * image.height
-    except Image.DecompressionBombError:
-        return MAX_PIXELS + 1
 
 
 def short(number: float) -> str:

@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from common.pictures import open_picture
 from data.images.read import EXTENSIONS, read_picture, whole_picture
 from train.evaluate.novelty import why_unfamiliar
 from train.models.facts import ModelFacts
-
-# What counts as a picture by its first bytes: no format whose reader starts another program.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
 @dataclass(frozen=True)
@@ -85,9 +83,9 @@ class Preprocessing:
 def is_picture(path: str | Path) -> bool:
     """Whether the file's first bytes, whatever its name, are those of a picture."""
     try:
-        with Image.open(path, formats=FORMATS):
+        with open_picture(path):
             return True
-    except Image.DecompressionBombError:
+    except ValueError:  # of too many pixels
         return True
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, SyntaxError):
         return False

@@ -135,6 +135,12 @@ def test_no_two_files_import_each_other() -> None:
     assert not arrows, f"in or behind a cycle: {sorted(arrows)}"
 
 
+def test_one_place_opens_pictures() -> None:
+    """Elsewhere, a format whose reader starts another program would be let in again."""
+    texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in folder_files(*ROOMS)}
+    assert [file for file, text in texts.items() if "Image.open(" in text] == ["common/pictures.py"]
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_has_at_most_14_entries(folder: str) -> None:
     entries = [

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from common.pictures import open_picture
 from data.images.colour_scale import nearest_colour_map
 from data.images.picture_array import PictureArray
 from data.images.read import read_picture
@@ -47,7 +48,7 @@ def measure_appearance(file: Path, pixels: np.ndarray | None = None) -> Appearan
     """
     if pixels is None:
         pixels = read_picture(file)
-    with Image.open(file) as image:
+    with open_picture(file) as image:
         file_format, mode, (width, height) = str(image.format), image.mode, image.size
     picture = Image.fromarray(pixels).convert("L")
     grey = np.asarray(picture)

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from common.fields import Fields
+from common.pictures import open_picture, to_rgb
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-MAX_PIXELS = 178_956_970  # Pillow's own bomb limit, twice its warning threshold
 
 
 MAX_SIDE, MAX_INPUT_PIXELS = 16_384, 4096 * 4096  # of a network's input; more is an error
@@ -59,38 +59,20 @@ def read_picture(path: str | Path, canvas: tuple[int, int] | None = None) -> np.
     Raises ValueError that names the file when it is no readable picture.
     """
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}")
+        with open_picture(path) as image:
             if canvas and image.format == "JPEG":
                 # The decoder halves for free; twice the canvas is left so that resizing smooths.
                 image.draft(None, (2 * canvas[0], 2 * canvas[1]))
-            rgb = _to_rgb(image)
+            rgb = to_rgb(image)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a picture; expected one of {' '.join(EXTENSIONS)}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: unreadable picture ({error})") from None
     if canvas and rgb.size != tuple(canvas):
         rgb = rgb.resize(canvas, Image.Resampling.BILINEAR)
     return np.asarray(rgb)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # 16- or 32-bit grey: Pillow's convert would clip at 255
-        grey = np.asarray(image).astype(np.float64)
-        top = 1.0 if image.mode == "F" and grey.max(initial=0) <= 1 else 255.0
-        top = 65535.0 if grey.max(initial=0) > 255 or image.mode.startswith("I;16") else top
-        return Image.fromarray((grey / top * 255).clip(0, 255).round().astype(np.uint8)).convert(
-            "RGB"
-        )
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert(
-            "RGB"
-        )
-    return image.convert("RGB")
 
 
 def whole_picture(pixels: np.ndarray, spec: ImageSpec) -> np.ndarray:
@@ -117,9 +99,9 @@ def picture_sizes(files: list[Path]) -> list[tuple[int, int] | None]:
 
     def size(file: Path) -> tuple[int, int] | None:
         try:
-            with Image.open(file) as image:
+            with open_picture(file) as image:
                 return image.size
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except (OSError, ValueError, SyntaxError):
             return None
 
     with ThreadPoolExecutor(cpu_count()) as pool:

@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from common.pictures import open_picture
 from render.output.clip_table import read_rows, read_settings
 from render.output.journal import entries
 from render.settings import RenderSettings
@@ -47,9 +47,10 @@ def _fault(path: Path, settings: RenderSettings, crc: int | None) -> str:
     if crc is not None and zlib.crc32(content) != crc:
         return "changed since it was made"
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_picture(io.BytesIO(content)) as image:
             size = np.asarray(image).shape[:2]
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
+    # Pillow raises SyntaxError for a broken PNG chunk.
+    except (OSError, SyntaxError, ValueError) as error:
         return f"cannot be read ({error})"
     if size != (settings.height, settings.width):
         return f"{size[1]} x {size[0]} instead of {settings.width} x {settings.height}"

@@ -1,0 +1,89 @@
+"""The one place that opens pictures: which formats, how large, and how many at once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+# By the first bytes, whatever the name: no format whose reader starts another program (EPS).
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+MAX_PIXELS = 50_000_000  # 25 times a screen; what is learnt from is a hundredth of it
+ROWS = 256  # that are converted at a time
+
+
+class _Budget:
+    """Pixels that may be decoded at the same time, by all threads together."""
+
+    def __init__(self, total: int) -> None:
+        self._left, self._freed = total, threading.Condition()
+
+    @contextmanager
+    def of(self, n: int) -> Iterator[None]:
+        with self._freed:
+            self._freed.wait_for(lambda: self._left >= n)
+            self._left -= n
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._left += n
+                self._freed.notify_all()
+
+
+_budget = _Budget(MAX_PIXELS)
+
+
+@contextmanager
+def open_picture(source: str | Path | BinaryIO) -> Iterator[Image.Image]:
+    """A picture whose header is read and whose pixels are not; ValueError if it has too many.
+
+    Raises Pillow's UnidentifiedImageError for other formats, OSError and SyntaxError for damage.
+    """
+    try:
+        opened = Image.open(source, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
+    with opened as image:
+        if (n := image.width * image.height) > MAX_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} pixels; expected at most {MAX_PIXELS}")
+        with _budget.of(n):
+            yield image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The picture in RGB, 8 bits each.
+
+    16-bit and float grey is scaled by its type's range, where Pillow would clip it at 255;
+    transparency is laid on black, the colour of silence, so that the hidden colour under
+    transparent pixels does not matter. Strip by strip: at no time are there more copies than two.
+    """
+    deep = image.mode.startswith(("I", "F"))
+    if not deep and not image.has_transparency_data:
+        return image.convert("RGB")
+    top = _brightest(image) if deep else 0.0
+    rgb = Image.new("RGB", image.size)
+    for y in range(0, image.height, ROWS):
+        strip = image.crop((0, y, image.width, min(y + ROWS, image.height)))
+        if deep:
+            grey = np.asarray(strip).astype(np.float64)
+            levels = (grey / top * 255).clip(0, 255).round().astype(np.uint8)
+            rgb.paste(Image.fromarray(levels).convert("RGB"), (0, y))
+        else:
+            strip = strip.convert("RGBA")
+            black = Image.new("RGBA", strip.size, (0, 0, 0, 255))
+            rgb.paste(Image.alpha_composite(black, strip).convert("RGB"), (0, y))
+    return rgb
+
+
+def _brightest(image: Image.Image) -> float:
+    """The value that stands for white: 1, 255 or 65535, the least that fits the grey picture."""
+    if image.mode.startswith("I;16"):
+        return 65535.0
+    most = float(np.asarray(image).max(initial=0))
+    if most > 255:
+        return 65535.0
+    return 1.0 if image.mode == "F" and most <= 1 else 255.0
