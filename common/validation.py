@@ -1,6 +1,6 @@
 """The values of a dataclass against its annotations: a file's values are checked as flags are."""
 
-import math
+import sys
 import types
 import typing
 from functools import lru_cache
@@ -17,7 +17,7 @@ def check_fields(config: Any) -> None:
     for name, hint in _hints(kind).items():
         value = getattr(config, name)
         if not _fits(value, hint):
-            raise ValueError(f"{flag(name)} {value}: must be {expected(hint)}")
+            raise ValueError(f"{flag(name)} {value!s:.80}: must be {expected(hint)}")
 
 
 def flag(name: str) -> str:
@@ -57,7 +57,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return hint is bool
     base = getattr(hint, "_type", hint)
     if base is float:
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             return False
     elif not isinstance(value, typing.get_origin(base) or base):
         return False

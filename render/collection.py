@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from render.audio.clips import ClipSettings
-from render.output.clip_table import remove_empty_folders, remove_leftovers, settle
+from render.output.clip_table import (
+    remove_empty_folders,
+    remove_leftovers,
+    settle,
+    sole_use,
+)
 from render.output.journal import Journal
 from render.output.reconcile import reconcile
 from render.parallel import Workers, run_all
@@ -50,8 +55,20 @@ def render_folder(
 
     prune removes the pictures of recordings of earlier runs that are not among these.
     """
-    settle(out, settings, clip_settings)
-    remove_leftovers(out)
+    with sole_use(out):
+        settle(out, settings, clip_settings)
+        remove_leftovers(out)
+        return _render(recordings, out, settings, clip_settings, workers or Workers(), prune)
+
+
+def _render(
+    recordings: list[Recording],
+    out: Path,
+    settings: RenderSettings,
+    clip_settings: ClipSettings,
+    workers: Workers,
+    prune: bool,
+) -> Summary:
     counts = clips_per_recording(recordings, settings, clip_settings)
     failures: list[Failure] = []
     made = unchanged = 0
@@ -61,7 +78,7 @@ def render_folder(
             Job(r, out.absolute(), settings, clip_settings, counts[r.source], journal.get(r.source))
             for r in recordings
         )
-        for result in run_all(render_recording, jobs, len(recordings), workers or Workers()):
+        for result in run_all(render_recording, jobs, len(recordings), workers):
             made += result.made
             if result.entry.reason:
                 failures.append(Failure(result.entry.source, result.entry.reason))

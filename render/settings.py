@@ -86,6 +86,7 @@ class RenderSettings:
     def __post_init__(self) -> None:
         """Raise ValueError naming the first value that is wrong, and what it must be."""
         check_fields(self)
+        _require(self.sr <= MOST_SR, f"sr={self.sr!s:.20} must be {MOST_SR} at most")
         top = self.sr / 2 if self.fmax is None else self.fmax
         _require(
             self.fmin < top <= self.sr / 2,
@@ -111,7 +112,6 @@ class RenderSettings:
         self._check_bounds()
 
     def _check_bounds(self) -> None:
-        _require(self.sr <= MOST_SR, f"sr={self.sr} must be {MOST_SR} at most")
         _require(
             self.clip_seconds <= MOST_CLIP_SAMPLES / self.sr,
             f"clip_seconds={self.clip_seconds} must be {MOST_CLIP_SAMPLES / self.sr:.0f} at most "

@@ -5,11 +5,13 @@ than a few seconds of a recording.
 """
 
 import json
+import mmap
+import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ FFMPEG_FORMATS = (
     "mp3,mpc,mpc8,mpeg,mpegts,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,wv"
 )
 RATES = (1000, 768_000)  # in Hz; what lies outside is a broken header, not a recording
+MOST_FRAMES = 1 << 40  # more is libsndfile's way to say that the length is not known
 CHUNK = 1 << 16  # frames read at once; so much before a damaged place is lost with it
 
 
@@ -36,7 +39,7 @@ class DecodeError(ValueError):
 
 
 @dataclass(frozen=True)
-class Facts:
+class Header:
     """What a recording's header says. frames: at the recording's own rate `sr`; may be wrong."""
 
     sr: int
@@ -50,45 +53,52 @@ class Facts:
         return self.frames / self.sr
 
 
-def probe(path: Path) -> Facts:
-    """The header's facts. Raises DecodeError with the reason when there is nothing to decode."""
+def probe(path: Path) -> Header:
+    """The recording's header; where that has no length, it is counted by decoding.
+
+    Raises DecodeError with the reason when there is nothing to decode.
+    """
     if not path.is_file():
         raise DecodeError("not a regular file")
     if path.stat().st_size == 0:
         raise DecodeError("the file is empty")
     try:
-        info = soundfile.info(str(path))
-        facts = Facts(info.samplerate, info.frames, info.channels, "soundfile")
+        info = soundfile.info(_name(path))
+        header = Header(info.samplerate, info.frames, info.channels, "soundfile")
+        if info.frames > MOST_FRAMES:
+            header = _probe_with_ffmpeg(path, "its header has no length")
+        elif _is_chained_ogg(path):
+            header = _probe_with_ffmpeg(path, "it is several Ogg streams in one file", chained=True)
     except soundfile.SoundFileError as error:
         reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
-        facts = _probe_with_ffmpeg(path, reason)
-    if not RATES[0] <= facts.sr <= RATES[1]:
-        raise DecodeError(f"its rate of {facts.sr} Hz is outside {RATES[0]} to {RATES[1]} Hz")
-    if facts.channels < 1 or facts.frames < 1:
+        header = _probe_with_ffmpeg(path, reason)
+    if not RATES[0] <= header.sr <= RATES[1]:
+        raise DecodeError(f"its rate of {header.sr} Hz is outside {RATES[0]} to {RATES[1]} Hz")
+    if header.channels < 1 or header.frames < 1:
         raise DecodeError("it has no samples")
-    return facts
+    return header
 
 
-def decode_stream(path: Path, sr: int, facts: Facts | None = None) -> Iterator[np.ndarray]:
+def decode_stream(path: Path, sr: int, header: Header | None = None) -> Iterator[np.ndarray]:
     """Yield the recording as float32 arrays (n,), the mean of its channels, at `sr` Hz.
 
     Raises DecodeError when it cannot be decoded or holds values that are no numbers.
     """
-    facts = facts or probe(path)
-    blocks = _blocks(path, facts)
-    if facts.sr == sr:
+    header = header or probe(path)
+    blocks = _blocks(path, header)
+    if header.sr == sr:
         yield from blocks
         return
-    resampler = soxr.ResampleStream(facts.sr, sr, 1, dtype="float32")
+    resampler = soxr.ResampleStream(header.sr, sr, 1, dtype="float32")
     for block in blocks:
         yield resampler.resample_chunk(block)
     yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
 
-def _blocks(path: Path, facts: Facts) -> Iterator[np.ndarray]:
+def _blocks(path: Path, header: Header) -> Iterator[np.ndarray]:
     """float32 arrays (n,), mono, at the recording's own rate."""
-    read = _read_soundfile if facts.decoder == "soundfile" else _read_ffmpeg
-    for block in read(path, facts):
+    read = _read_soundfile if header.decoder == "soundfile" else _read_ffmpeg
+    for block in read(path, header):
         mono = np.ascontiguousarray(block[:, 0]) if block.shape[1] == 1 else _mean(block)
         if not np.isfinite(mono).all():
             raise DecodeError("it holds samples that are not numbers")
@@ -103,10 +113,15 @@ def _mean(block: np.ndarray) -> np.ndarray:
     return total / np.float32(block.shape[1])
 
 
-def _read_soundfile(path: Path, facts: Facts) -> Iterator[np.ndarray]:
+def _name(path: Path) -> str | bytes:
+    """The path as soundfile takes it, in the file system's own bytes where it has such."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
+
+
+def _read_soundfile(path: Path, header: Header) -> Iterator[np.ndarray]:
     """float32 arrays (n, channels) as libsndfile decodes them."""
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(_name(path)) as file:
             while True:
                 block = file.read(CHUNK, dtype="float32", always_2d=True)
                 if len(block):
@@ -117,42 +132,61 @@ def _read_soundfile(path: Path, facts: Facts) -> Iterator[np.ndarray]:
         raise DecodeError(f"decoding failed: {str(error).strip().rstrip('.')}") from error
 
 
-def _probe_with_ffmpeg(path: Path, why_not_direct: str) -> Facts:
-    """The facts as ffprobe tells them; `why_not_direct` is what libsndfile said."""
+def _is_chained_ogg(path: Path) -> bool:
+    """Does an Ogg stream begin behind the end of another? libsndfile reads the first alone."""
+    first_page = b"OggS\0\2"  # of a stream: version 0, flag 2 (RFC 3533, section 6)
+    with path.open("rb") as file:
+        if file.read(len(first_page)) != first_page:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            place = 0
+            while content[place : place + len(first_page)] == first_page:  # side by side
+                n_segments = content[place + 26]
+                place += 27 + n_segments + sum(content[place + 27 : place + 27 + n_segments])
+            return content.find(first_page, place) >= 0
+
+
+def _probe_with_ffmpeg(path: Path, why_not_direct: str, *, chained: bool = False) -> Header:
+    """The header as ffprobe reads it; `why_not_direct` is what libsndfile said."""
     ffprobe = shutil.which("ffprobe")
     if ffprobe is None or shutil.which("ffmpeg") is None:
-        hint = "; ffmpeg might read it, but is not installed" if _for_ffmpeg(path) else ""
+        likely = _for_ffmpeg(path) or why_not_direct
+        hint = "; ffmpeg might read it, but is not installed" if likely else ""
         raise DecodeError(f"cannot be decoded: {why_not_direct}{hint}")
     command = [ffprobe, "-v", "error", "-format_whitelist", FFMPEG_FORMATS]
     command += ["-select_streams", "a:0", "-show_entries"]
     command += ["stream=sample_rate,channels,duration:format=duration", "-of", "json"]
     answer = subprocess.run([*command, f"file:{path}"], capture_output=True, check=False)
-    streams = json.loads(answer.stdout or b"{}").get("streams") if answer.returncode == 0 else None
-    if not streams:
-        raise DecodeError(f"cannot be decoded: {why_not_direct}")
-    stream = streams[0]
-    sr = int(stream.get("sample_rate", 0))
-    seconds = stream.get("duration") or json.loads(answer.stdout)["format"].get("duration", 0)
-    return Facts(sr, int(float(seconds) * sr), int(stream.get("channels", 0)), "ffmpeg")
+    try:
+        told = json.loads(answer.stdout)
+        stream = told["streams"][0]
+        sr, channels = int(stream["sample_rate"]), int(stream["channels"])
+        seconds = float(stream.get("duration") or told["format"].get("duration") or 0)
+    except (ValueError, LookupError):
+        raise DecodeError(f"cannot be decoded: {why_not_direct}") from None
+    header = Header(sr, int(seconds * sr), channels, "ffmpeg")
+    if header.frames and not chained:  # of a chain, the length is that of its last stream
+        return header
+    return replace(header, frames=sum(len(block) for block in _read_ffmpeg(path, header)))
 
 
 def _for_ffmpeg(path: Path) -> bool:
     return path.suffix.lower() in THROUGH_FFMPEG
 
 
-def _read_ffmpeg(path: Path, facts: Facts) -> Iterator[np.ndarray]:
+def _read_ffmpeg(path: Path, header: Header) -> Iterator[np.ndarray]:
     """float32 arrays (n, channels) as ffmpeg decodes the first audio stream."""
     command = ["ffmpeg", "-v", "error", "-nostdin", "-format_whitelist", FFMPEG_FORMATS]
     command += ["-i", f"file:{path}", "-map", "0:a:0"]
-    command += ["-f", "f32le", "-ac", str(facts.channels), "-ar", str(facts.sr), "-"]
-    size = 4 * facts.channels
+    command += ["-f", "f32le", "-ac", str(header.channels), "-ar", str(header.sr), "-"]
+    size = 4 * header.channels
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
         assert process.stdout is not None
         try:
             while data := process.stdout.read(CHUNK * size):
                 whole = len(data) - len(data) % size
-                yield np.frombuffer(data[:whole], dtype="<f4").reshape(-1, facts.channels)
+                yield np.frombuffer(data[:whole], dtype="<f4").reshape(-1, header.channels)
             if process.wait() != 0:
                 errors.seek(0)
                 lines = errors.read().decode(errors="replace").strip().splitlines()

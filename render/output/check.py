@@ -22,7 +22,7 @@ def faults(folder: Path) -> list[str]:
     if not (folder / "render.json").is_file():
         raise ValueError(f"{folder} has no render.json: not a folder that render made")
     settings, _ = read_settings(folder)
-    rows = read_rows(folder / "clips.csv")
+    rows = read_rows(folder / "clips.csv", ("path", "label"))
     named = Counter(row["path"] for row in rows)
     there = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.png")}
     found = [f"{path}: named {n} times in clips.csv" for path, n in named.items() if n > 1]

@@ -2,16 +2,19 @@
 
 import csv
 import json
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from common.files import LEFTOVER, open_csv, write_text
 from render.audio.clips import ClipSettings
 from render.settings import RenderSettings
 
+LOCK = ".render.lock"
 COLUMNS: tuple[str, ...] = ("path", "label", "recording", "clip", "start_s", "end_s", "group")
 COLUMNS += ("augmentation", "source", "silent", "clipped", "filled")
 
@@ -64,10 +67,13 @@ def is_plain(name: str) -> bool:
     return bool(name) and name not in (".", "..") and not set(name) & set("/\\\0")
 
 
-def read_rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a table. Raises ValueError when it is not there or no CSV."""
+def read_rows(file: Path, required: Iterable[str] = ()) -> list[dict[str, str]]:
+    """The rows of a table. Raises ValueError when it is missing, no CSV or lacks a column."""
     with open_csv(file) as text:
         reader = csv.DictReader(text, restval="")
+        missing = sorted(set(required) - set(reader.fieldnames or ()))
+        if missing:
+            raise ValueError(f"{file} has no column {' and '.join(missing)}")
         return [{name: cell for name, cell in row.items() if name is not None} for row in reader]
 
 
@@ -98,11 +104,33 @@ def read_settings(out: Path) -> tuple[RenderSettings, ClipSettings]:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
+@contextmanager
+def sole_use(out: Path) -> Iterator[None]:
+    """Keep other renders out of the folder, which is made if need be, until the block ends.
+
+    The lock is the system's: it ends with the process, however that ends. Raises ValueError when
+    another process has it, or the folder holds pictures that we did not make.
+    """
+    if not (out / "render.json").is_file() and next(out.glob("*/*.png"), None) is not None:
+        raise ValueError(f"{out} holds pictures but no render.json; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"{out} is in use by another render; wait for its end, or choose another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def settle(out: Path, settings: RenderSettings, clip_settings: ClipSettings) -> None:
     """Write render.json, or compare it with the one there.
 
-    Raises ValueError with the differences when the folder was made with other settings, or holds
-    pictures that we did not make.
+    Raises ValueError with the differences when the folder was made with other settings.
     """
     path = out / "render.json"
     if path.is_file():
@@ -114,8 +142,6 @@ def settle(out: Path, settings: RenderSettings, clip_settings: ClipSettings) -> 
                 "Choose another --out, or delete that folder"
             )
         return
-    if next(out.glob("*/*.png"), None) is not None:
-        raise ValueError(f"{out} holds pictures but no render.json; choose another --out")
     values = settings.to_dict() | {"clips": clip_settings.to_dict()}
     write_text(path, json.dumps(values, indent=2) + "\n")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.files import open_csv
 from render.sources.country import country_of
-from render.sources.folders import Recording, audio_files
+from render.sources.folders import Recording, audio_files, source_of
 
 SUBSETS = ("small", "medium", "large", "full")  # each holds those before it
 Track = dict[tuple[str, str], str]  # ("artist", "id") and the like, and ("track", "id")
@@ -58,7 +58,7 @@ def _recording(track: Track, path: Path, root: Path, label: str, keep_split: boo
     artist = track["artist", "id"]
     return Recording(
         path,
-        path.relative_to(root).as_posix(),
+        source_of(path, root),
         label,
         f"artist{artist}" if artist else "",
         track["set", "split"] if keep_split else "",

@@ -29,6 +29,11 @@ class Recording:
     name: str = ""
 
 
+def source_of(path: Path, root: Path) -> str:
+    """The recording's path below `root`, with "/"; bytes that are not UTF-8 as \\xNN."""
+    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+
+
 def audio_files(root: Path) -> list[Path]:
     """Every file below `root` with an audio suffix, sorted; each real folder is entered once."""
     entered, found = set(), []
@@ -53,7 +58,7 @@ def from_folders(root: Path) -> list[Recording]:
     for path in audio_files(root):
         parts = path.relative_to(root).parts
         if len(parts) > 1:
-            recordings.append(Recording(path, "/".join(parts), parts[0]))
+            recordings.append(Recording(path, source_of(path, root), parts[0]))
     if not recordings:
         raise ValueError(
             f"no recordings in {root}; expected {root}/<class>/<recording> with one of "
@@ -71,8 +76,7 @@ def from_gtzan(root: Path) -> list[Recording]:
     for path in audio_files(root):
         match = GENRE_NAME.fullmatch(path.stem)
         if match:
-            source = path.relative_to(root).as_posix()
-            recordings.append(Recording(path, source, match[1]))
+            recordings.append(Recording(path, source_of(path, root), match[1]))
     if not recordings:
         raise ValueError(f"no GTZAN recordings in {root}; expected names like blues.00042.wav")
     return recordings

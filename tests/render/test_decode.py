@@ -69,6 +69,44 @@ def test_a_playlist_does_not_have_other_files_of_this_computer_read(tmp_path, na
         decoded(path)
 
 
+@needs_ffmpeg
+def test_a_file_that_was_streamed_has_the_length_that_it_has(tmp_path):
+    """What browsers record and what comes out of a pipe has no length in its header."""
+    wav = write(tmp_path / "x.wav", tone(440, 3.0))
+    for name, codec in (("x.webm", "libopus"), ("x.mkv", "flac"), ("x.flac", "flac")):
+        kind = "matroska" if name == "x.mkv" else name[2:]
+        encode = f"cat {wav} | ffmpeg -v error -i - -c:a {codec} -f {kind}"
+        live = "" if kind == "flac" else " -live 1"
+        subprocess.run(f"{encode}{live} pipe:1 | cat > {tmp_path / name}", shell=True, check=True)
+        assert probe(tmp_path / name).seconds == pytest.approx(3, abs=0.05), name
+        y = decoded(tmp_path / name)
+        assert len(y) == pytest.approx(3 * SR, abs=1000), name
+        assert np.abs(np.fft.rfft(y[SR : 2 * SR])).argmax() == 440, name
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("second_rate", [SR, 2 * SR])
+def test_every_link_of_a_chained_ogg_is_heard(tmp_path, second_rate):
+    one = write(tmp_path / "one.ogg", tone(440, 2.0)).read_bytes()
+    two = write(tmp_path / "two.ogg", tone(880, 3.0, second_rate), second_rate).read_bytes()
+    path = tmp_path / "chain.ogg"
+    path.write_bytes(one + two)
+    assert probe(path).seconds == pytest.approx(5, abs=0.1)
+    y = decoded(path)
+    assert len(y) == pytest.approx(5 * SR, abs=2000)
+    for start, hz in ((SR // 2, 440), (3 * SR, 880)):
+        assert np.abs(np.fft.rfft(y[start : start + SR])).argmax() == hz
+
+
+def test_a_chained_ogg_without_ffmpeg_is_refused_and_not_cut(tmp_path, monkeypatch):
+    path = write(tmp_path / "one.ogg", tone(440, 1.0))
+    assert probe(path).decoder == "soundfile"
+    path.write_bytes(2 * path.read_bytes())
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DecodeError, match="ffmpeg"):
+        probe(path)
+
+
 def test_without_ffmpeg_the_reason_names_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     path = tmp_path / "x.m4a"
