@@ -4,29 +4,39 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test check format bench clean
+.PHONY: help install install-dev constraints demo test check format bench clean
 
 help: ## show these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet -r requirements.txt
+	$(RUN) -m pip install --quiet -r requirements.txt -c constraints.txt
 	touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
-	$(RUN) -m pip install --quiet -r requirements-dev.txt
+	$(RUN) -m pip install --quiet -r requirements-dev.txt -c constraints.txt
 	touch $@
 
 install: $(VENV)/installed ## make .venv with what training and predicting need
 
 install-dev: $(VENV)/installed-dev ## and with what tests and checks need
 
+constraints: ## write constraints.txt anew, of the newest versions with which every test passes
+	$(PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install --quiet --upgrade -r requirements-dev.txt
+	$(VENV)-newest/bin/python -m pytest -q -n auto --dist loadfile
+	head -2 constraints.txt > constraints.new
+	$(VENV)-newest/bin/python -m pip freeze --exclude-editable \
+	  | sed -E 's/\+[a-z0-9.]+$$//; s/$$/ ; python_version >= "3.11"/' >> constraints.new
+	mv constraints.new constraints.txt
+	rm -rf $(VENV)-newest
+
 demo: install ## train on subsampled_data and classify one of its pictures
 	$(RUN) main.py --data subsampled_data
 	$(RUN) predict.py runs/latest/model.pth subsampled_data/Orchestral --top 2
 
-test: install-dev ## run every test
+test: install-dev ## run every test (pytest -m "not slow" leaves out whole runs and browsers)
 	$(RUN) -m pytest -q -n auto --dist loadfile
 
 check: install-dev ## lint, format and types, changing nothing
