@@ -199,3 +199,40 @@ def test_the_walk_sees_imports_where_they_hide(
     assert everywhere(tmp_path / "train/config.py") == {"train", "data"}
     assert at_import(tmp_path / "train/config.py") == {"train", "train.loop"}
     assert reached("main.py") == {"train": "main.py", "torch": "train/__init__.py"}
+
+
+def described() -> list[str]:
+    """The files that ARCHITECTURE.md's tree names, read from its indentation."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    tree = text.split("## The tree")[1].split("```")[1]
+    parents: list[str] = []
+    files = []
+    for line in tree.splitlines():
+        if not (name := line.strip().split("  ")[0]):
+            continue
+        assert len(line.strip().split("  ", 1)) == 2, f"no phrase: {line}"
+        depth = (len(line) - len(line.lstrip())) // 4
+        parents[depth:] = [name]
+        if not name.endswith("/"):
+            files.append("".join(parents))
+    return files
+
+
+def test_the_tree_of_the_architecture_is_that_of_the_project() -> None:
+    """Each file of the product has its phrase, and nothing is described that is not there.
+
+    Tests mirror the folders, __init__ files say what their folder is, pictures are data.
+    """
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("no git checkout")
+    tracked = {
+        file
+        for file in done.stdout.splitlines()
+        if file.startswith((*(f"{room}/" for room in ROOMS), "spectrofold/", "bench/"))
+        and not file.endswith("/__init__.py")
+    }
+    files = described()
+    assert len(files) == len(set(files))
+    assert not tracked - set(files), "in the project, but not in ARCHITECTURE.md"
+    assert not [file for file in files if not (ROOT / file).is_file()], "described, but not there"
