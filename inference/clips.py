@@ -1,5 +1,6 @@
 """A file as what a network is given: one picture, or the clips of a recording. No network here."""
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +63,9 @@ class Preprocessing:
 
         hop_seconds: distance of the starts of two clips; default half a clip.
         """
+        check_regular(path)
         if Path(path).suffix.lower() in EXTENSIONS:
             read_picture(path)  # it is none, or is_picture would have said so: raises the reason
-        if not Path(path).is_file():
-            raise ValueError(f"{path}: no such file")
         if self.facts.render is None:
             raise ValueError(
                 f"{path}: not a picture, and the model file has no rendering settings for "
@@ -80,8 +80,29 @@ class Preprocessing:
             yield Clip(path, pixels, (start, end), self.why_unsure(pixels))
 
 
+def check_regular(path: str) -> None:
+    """Raise ValueError unless there is a file of that name that has an end."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (
+        OSError
+    ) as error:  # not there, or a link to itself, or in a folder that is not to be read
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise ValueError(f"{path}: {reason}") from None
+    except ValueError as error:  # a name that no file can have
+        raise ValueError(f"{path}: {error}") from None
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path}: a folder, not a file")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path}: a device or a pipe, not a file; - reads standard input")
+
+
 def is_picture(path: str | Path) -> bool:
     """Whether the file's first bytes, whatever its name, are those of a picture."""
+    try:
+        check_regular(str(path))
+    except ValueError:
+        return False
     try:
         with open_picture(path):
             return True

@@ -1,16 +1,19 @@
 """What the inputs of a command stand for: files, folders, patterns, and standard input."""
 
 import glob
-import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from data.images.read import list_pictures
 
 STDIN = "-"
+MAX_STDIN = 4_000_000_000  # bytes: six hours of uncompressed sound
+PART = 1 << 20
 
 
 def expand(inputs: list[str]) -> list[str]:
@@ -50,12 +53,32 @@ def _of_folder(folder: Path) -> list[str]:
 
 @contextmanager
 def standard_input_as_file(inputs: list[str]) -> Iterator[str | None]:
-    """A file that holds what stands on standard input if `-` is asked for, and is gone after."""
+    """A file that holds what stands on standard input if `-` is asked for, and is gone after.
+
+    Also when the process is asked to end. Raises ValueError when it does not end in MAX_STDIN.
+    """
     if STDIN not in inputs:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="spectrofold-") as folder:
+    with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="spectrofold-") as folder:
         file = Path(folder) / "standard input"
         with file.open("wb") as out:
-            shutil.copyfileobj(sys.stdin.buffer, out)
+            while part := sys.stdin.buffer.read(PART):
+                if out.tell() + len(part) > MAX_STDIN:
+                    raise ValueError(f"{STDIN}: more than {MAX_STDIN} bytes; give a file")
+                out.write(part)
         yield str(file)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the program as an exception, so that what is temporary is removed."""
+
+    def end(*_: object) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
