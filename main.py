@@ -1,19 +1,17 @@
-"""Train a classifier on an image folder: k folds, one honest test, a model file that stands alone.
+"""Train a classifier of songs or pictures: k folds, one honest test, a self-contained model file.
 
+python main.py MUSIC                      songs in class folders: drawn as pictures, then trained on
+python main.py my_pictures                pictures in class folders
 python main.py                            the pictures in spectrograms/, else the demo's
-python main.py --data DIR --epochs 20     your own <class>/<picture> folders
 python main.py --resume runs/latest       go on with an interrupted run
 """
 
-from dataclasses import fields
 from pathlib import Path
 
-from jsonargparse import Namespace
-
-from common.cli import Parser, config_from, make_parser, run
-from common.validation import flag
+from common.cli import config_from, make_parser, run
 from data.config import DataConfig
 from data.root import check_given, root_of
+from render.songs import SongConfig
 from train.config import PRESETS, TrainConfig
 from train.devices.launch import start_all, starts_here
 from train.run_folder import interrupted
@@ -21,7 +19,10 @@ from train.run_folder import interrupted
 
 def main() -> int:
     """Parse the flags, train, and say where the results are."""
-    parser = make_parser("python main.py", (__doc__ or "").strip(), DataConfig, TrainConfig)
+    parser = make_parser(
+        "python main.py", (__doc__ or "").strip(), DataConfig, TrainConfig, SongConfig
+    )
+    parser.add_argument("data_given", metavar="DATA", nargs="?", help="the same as --data")
     parser.add_presets(PRESETS)
     parser.add_defaults_option(
         "--resume",
@@ -34,25 +35,19 @@ def main() -> int:
     if resumed:
         if not interrupted(resumed):
             raise ValueError(f"{args.resume} is no interrupted run: there is nothing to go on with")
-        refuse_changes(parser, args)
+        parser.refuse_changes(args, DataConfig, TrainConfig)
+    if args.data_given:
+        if args.data not in (None, args.data_given):
+            parser.error(f"{args.data_given} and --data {args.data}: give one of them")
+        args.data = args.data_given
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
+    songs = config_from(args, SongConfig)
     check_given(root_of(data_config.data), None if resumed else data_config.split)
     if starts_here(config.devices, config.nodes) and not data_config.leak_check:
         return start_all(config.devices, config.nodes)
     from train.pipeline import train
 
-    return train(data_config, config, resumed)
-
-
-def refuse_changes(parser: Parser, args: Namespace) -> None:
-    """A usage error if an option differs from those that the resumed run was started with."""
-    own = parser.get_defaults()
-    for name in (field.name for config in (DataConfig, TrainConfig) for field in fields(config)):
-        if args[name] != own[name]:
-            parser.error(
-                f"{flag(name)} {args[name]}: the interrupted run has {own[name]}, and --resume "
-                f"changes no option; to start anew, give --config {args.resume}/config.yaml"
-            )
+    return train(data_config, config, resumed, songs)
 
 
 if __name__ == "__main__":

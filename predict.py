@@ -3,6 +3,7 @@
 python predict.py model.pth song.mp3 [more.flac picture.png FOLDER 'glob*.wav' ...]
 python predict.py model.onnx song.mp3           without torch: starts in half a second
 python predict.py model.pth - < song.mp3        from standard input
+python predict.py song.mp3                      by the model of the last run, runs/latest
 
 A recording of any length is cut into overlapping clips. Each clip is rendered as the training
 pictures were, and the answer is the mean of the clips' probabilities. "Unsure" marks what is unlike
@@ -21,6 +22,7 @@ From Python:
 from common.cli import config_from, make_parser, run
 from inference.command import classify
 from inference.config import PredictConfig
+from inference.inputs import model_and_inputs
 from inference.prediction import ClipPrediction, LeftOut, Prediction
 from inference.predictor import Predictor, load
 
@@ -30,10 +32,16 @@ __all__ = ["ClipPrediction", "LeftOut", "Prediction", "Predictor", "load"]
 def main() -> int:
     """Parse and classify; the exit code says whether some files were left out."""
     parser = make_parser("python predict.py", (__doc__ or "").strip(), PredictConfig)
-    parser.add_argument("model", help="model.pth or model.onnx of a run")
-    parser.add_argument("inputs", nargs="+", help="recordings, pictures, folders, patterns, or -")
+    parser.add_argument(
+        "inputs",
+        metavar="[MODEL] INPUT",
+        nargs="+",
+        help="model.pth, model.onnx or a run folder (runs/latest if none is given), then "
+        "recordings, pictures, folders, patterns, or - for standard input",
+    )
     args = parser.parse_args()
-    return classify(args.model, args.inputs, config_from(args, PredictConfig))
+    model, inputs = model_and_inputs(args.inputs)
+    return classify(model, inputs, config_from(args, PredictConfig))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 bad input; 2 wrong usage; 3 done, but some inputs were lef
 
 import argparse
 import dataclasses
+import difflib
 import glob
 import os
 import re
@@ -61,7 +62,17 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 DONE, BAD_INPUT, WRONG_USAGE, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 
 # Titles of groups of options, in the order of the help; a group of another name precedes them.
-GROUPS = ("Most used", "Data", "Split", "Model", "Training", "Augmentation", "Output", "Hardware")
+GROUPS = (
+    "Most used",
+    "Songs",
+    "Data",
+    "Split",
+    "Model",
+    "Training",
+    "Augmentation",
+    "Output",
+    "Hardware",
+)
 
 Config = TypeVar("Config")
 
@@ -142,6 +153,17 @@ class Parser(ArgumentParser):
         self.default_config_files = [glob.escape(str(file)) for file in files]
         return super().parse_args(args, *others, **kwargs)
 
+    def refuse_changes(self, args: Namespace, *configs: type) -> None:
+        """A usage error if an option was given beside an option of `add_defaults_option`."""
+        own = self.get_defaults()
+        for field in (field for config in configs for field in dataclasses.fields(config)):
+            if args[field.name] != own[field.name]:
+                self.error(
+                    f"{flag(field.name)} {args[field.name]}: the interrupted run has "
+                    f"{own[field.name]}, and --resume changes no option; to start anew, give "
+                    f"--config {args.resume}/config.yaml"
+                )
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message as one line and exit with code 2."""
         flat = " ".join(message.replace("<class '", "").replace("'>", "").split())
@@ -150,6 +172,10 @@ class Parser(ArgumentParser):
 
     def _in_words(self, message: str) -> str:
         """jsonargparse's message; of a value of the wrong type, only the value and the type."""
+        if unknown := re.search(r"nrecognized arguments: (--[\w-]+)", message):
+            known = [option for action in self._actions for option in action.option_strings]
+            near = difflib.get_close_matches(unknown[1], known, n=1)
+            return f"no option {unknown[1]}" + (f"; did you mean {near[0]}?" if near else "")
         hints = {action.dest: getattr(action, "hint", None) for action in self._actions}
         key = re.search(r'(?:Parser key "|argument (?:--)?)([\w-]+)', message)
         value = re.search(r"(?:Got|Given) value: (.*?)(?: \(see|$)", message)

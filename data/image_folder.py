@@ -9,9 +9,9 @@ import numpy as np
 from torchvision.datasets import ImageFolder
 
 from common.files import open_csv
+from common.formats import PICTURES, SOUNDS
 from common.recordings import recording_of
 from data.examples import Examples
-from data.images.read import EXTENSIONS
 from data.root import check_image_folder
 
 
@@ -50,7 +50,7 @@ def _pictures_below(folder: str) -> Iterator[str]:
             if name.startswith("."):  # macOS's `._x.png`, a notebook's checkpoint copies
                 continue
             if not entry.is_dir():
-                if name.lower().endswith(EXTENSIONS):
+                if name.lower().endswith(PICTURES):
                     yield path
             elif not (entry.is_symlink() and _is_inside(folder, path)):
                 yield from _pictures_below(path)
@@ -91,10 +91,20 @@ def scan(root: str | Path, group: str = "group") -> Examples:
 
 
 def _expectation(root: str | Path, found: str) -> str:
+    if n := sum(name.lower().endswith(tuple(SOUNDS)) for name in _names_below(root)):
+        return (
+            f"{root} has {found} but {n} recordings: python main.py {root} draws them as pictures "
+            f"and trains on these, python -m render {root} only draws them"
+        )
     return (
-        f"{root} has {found}; expected {root}/<class>/<picture> with {' '.join(EXTENSIONS)} "
+        f"{root} has {found}; expected {root}/<class>/<picture> with {' '.join(PICTURES)} "
         "files in at least two class folders"
     )
+
+
+def _names_below(root: str | Path) -> Iterator[str]:
+    for _, _, names in os.walk(root):
+        yield from names
 
 
 def _provenance(

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from common.formats import PICTURES
 from common.pictures import open_picture
-from data.images.read import EXTENSIONS, read_picture, whole_picture
+from data.images.read import read_picture, whole_picture
 from train.evaluate.novelty import why_unfamiliar
 from train.models.facts import ModelFacts
 
@@ -64,7 +65,7 @@ class Preprocessing:
         hop_seconds: distance of the starts of two clips; default half a clip.
         """
         check_regular(path)
-        if Path(path).suffix.lower() in EXTENSIONS:
+        if Path(path).suffix.lower() in PICTURES:
             read_picture(path)  # it is none, or is_picture would have said so: raises the reason
         if self.facts.render is None:
             raise ValueError(

@@ -14,6 +14,35 @@ from data.images.read import list_pictures
 STDIN = "-"
 MAX_STDIN = 4_000_000_000  # bytes: six hours of uncompressed sound
 PART = 1 << 20
+LATEST = Path("runs/latest")
+
+
+def model_and_inputs(arguments: list[str]) -> tuple[str, list[str]]:
+    """(model file, inputs) of what stands on the command line, the model first or left out.
+
+    Without one it is that of runs/latest. Raises ValueError when there is no such run, or when the
+    model is not the first.
+    """
+    first, *rest = arguments
+    if _is_model(first) and rest:
+        return first, rest
+    if misplaced := [name for name in rest if _is_model(name)]:
+        raise ValueError(
+            f"{misplaced[0]} is a model: give it first, python predict.py {misplaced[0]} "
+            + " ".join(name for name in arguments if name != misplaced[0])
+        )
+    if _is_model(first):
+        raise ValueError(f"{first} is a model; expected pictures or recordings after it")
+    if not _is_model(str(LATEST)):
+        raise ValueError(
+            f"{first} is no model, and there is no finished run in {LATEST}: give a model.pth or "
+            "model.onnx first, or train one with python main.py"
+        )
+    return str(LATEST / "model.pth"), arguments
+
+
+def _is_model(name: str) -> bool:
+    return name.endswith((".pth", ".onnx")) or (Path(name) / "model.pth").is_file()
 
 
 def expand(inputs: list[str]) -> list[str]:

@@ -30,18 +30,20 @@ def predict(
 
 
 def train(data: str | Path, **options: Any) -> Path:
-    """Train on an image folder or a table; the folder of the finished run.
+    """Train on songs or pictures in class folders, or on a table; the folder of the finished run.
 
     options: those of `python main.py`, with underscores, as epochs=5. Raises TypeError for an
     option that does not exist, ValueError for bad data or a value out of range.
     """
     from common.cli import INTERRUPTED
     from data.config import DataConfig
+    from render.songs import SongConfig
     from train.config import TrainConfig
     from train.pipeline import train
 
-    data_config, config = _configs({"data": str(data)} | options, DataConfig, TrainConfig)
-    if train(data_config, config, None) == INTERRUPTED:
+    configs = _configs({"data": str(data)} | options, DataConfig, TrainConfig, SongConfig)
+    data_config, config, songs = configs
+    if train(data_config, config, None, songs) == INTERRUPTED:
         raise KeyboardInterrupt
     return (Path(config.out) / "latest").resolve()
 

@@ -11,7 +11,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from data.image_folder import scan
 from tests.helpers import ROOT, SHORT, TINY, Run, interrupt, run_script, write_stripes
+from tests.sounds import write_collection
 
 FILES = {
     "model.pth", "model.onnx", "model_card.md", "report.html", "metrics.json", "metrics.txt",
@@ -259,3 +261,36 @@ def test_the_demo_is_learnt_far_above_the_baseline(tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "latest" / "metrics.json").read_text())
     assert metrics["cross_validation"]["accuracy_mean"] > 0.5  # four classes of equal size
     assert metrics["test"]["accuracy"] > 2 * metrics["test"]["majority_baseline"]
+
+
+@pytest.mark.slow
+def test_songs_are_drawn_and_trained_on_by_one_command(tmp_path: Path) -> None:
+    """And a second time nothing is drawn again; the audit names that command."""
+    write_collection(tmp_path / "music", n_recordings=4, seconds=3)
+    command = ("main.py", "music", "--clip-seconds", 1, "--preset", "none", *TINY, *SHORT)
+    alike = ("--duplicates", "ignore")  # notes are few
+    first = run_script(*command, *alike, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "music holds recordings: drawing them as mel spectrograms into spectrograms/music" in (
+        first.stdout
+    )
+    assert "spectrograms/music: 24 pictures rendered; 0 of 8 recordings" in first.stdout
+    assert (tmp_path / "runs/latest/model.pth").is_file()
+    again = run_script(*command, *alike, "--find-rate", cwd=tmp_path)
+    assert "0 pictures rendered; 8 of 8 recordings were complete already" in again.stdout
+    answer = run_script("predict.py", "music/high/high0.wav", cwd=tmp_path)  # by runs/latest
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_folder_of_songs_in_place_of_pictures_is_answered_with_the_command(
+    tmp_path: Path,
+) -> None:
+    write_collection(tmp_path / "music", n_recordings=1, seconds=1)
+    with pytest.raises(ValueError, match=r"but 2 recordings: python main\.py .*/music draws them"):
+        scan(tmp_path / "music")
+
+
+def test_a_typing_error_in_an_option_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    done = run_script("main.py", "--epoch", 3)
+    assert done.returncode == 2
+    assert "no option --epoch; did you mean --epochs?" in done.stderr

@@ -19,6 +19,7 @@ from data.prepare import PreparedPictures, prepare
 from data.root import is_table, root_of
 from data.split_file import write_split
 from data.summary import class_table
+from render.songs import SongConfig, draw_songs, holds_songs, pictures_folder
 from train.config import TrainConfig
 from train.devices.distributed import agreed, first
 from train.devices.fabric import describe, make_fabric
@@ -37,7 +38,7 @@ from train.loop.optim import check_optimizer
 from train.models.audio.mobilenet import drawn_otherwise, size_of
 from train.models.classifier import wide
 from train.models.facts import DomainReference, Novelty
-from train.models.pretrained import RANDOM, backbone_with_weights, why_chosen
+from train.models.pretrained import RANDOM, backbone_with_weights, has_heard_sounds, why_chosen
 from train.report.gallery import Answered, heat_of, pictures_of
 from train.report.run_files import Training, write_run
 from train.run_folder import RunSettings, new_run, rendered_with, settings_of
@@ -49,10 +50,38 @@ if TYPE_CHECKING:
 N_REFERENCE = 400  # pictures of training that later ones are compared with
 
 
-def train(data_config: DataConfig, config: TrainConfig, resumed: Path | None) -> int:
-    """Train as configured, in a new run folder or the one to go on with; returns an exit code."""
+def train(
+    data_config: DataConfig,
+    config: TrainConfig,
+    resumed: Path | None,
+    songs: SongConfig | None = None,
+) -> int:
+    """Train as configured, in a new run folder or the one to go on with; returns an exit code.
+
+    Recordings are first drawn as pictures, as `songs` says.
+    """
+    root, drawn = root_of(data_config.data), DONE
+    if holds_songs(root):
+        drawn = _draw(root, songs or SongConfig(), config)
+        root = pictures_folder(root)
+    return _train_on(root, data_config, config, resumed) or drawn
+
+
+def _draw(root: Path, songs: SongConfig, config: TrainConfig) -> int:
+    """Draw the songs as the network to be trained wants them; 3 if some could not be decoded."""
+    if config.devices * config.nodes > 1:
+        out = pictures_folder(root)
+        raise ValueError(
+            f"{root} holds recordings, and several processes would draw them at once: first "
+            f"python -m render {root} --out {out}, then --data {out}"
+        )
+    return draw_songs(root, songs, for_audio_network=has_heard_sounds(config))
+
+
+def _train_on(
+    root: Path, data_config: DataConfig, config: TrainConfig, resumed: Path | None
+) -> int:
     started = time.monotonic()
-    root = root_of(data_config.data)
     split_file = str(resumed / "split.csv") if resumed else data_config.split
     data_config = replace(data_config, data=str(root.resolve()))
     prepare_kind = table_training if is_table(root) else picture_training

@@ -75,3 +75,18 @@ def rendered_with(root: Path) -> RenderSettings | None:
     """The settings in render.json beside the pictures; None where there is none."""
     drawn = root / "render.json"
     return RenderSettings.from_json(drawn.read_text("utf-8")) if drawn.exists() else None
+
+
+def existing_model(given: str | Path) -> Path:
+    """The model file that is meant: a file, or the model.pth of a run folder.
+
+    Raises FileNotFoundError when there is none.
+    """
+    file = Path(given)
+    if file.is_dir() and (file / "model.pth").is_file():
+        return file / "model.pth"
+    if file.is_dir():
+        raise FileNotFoundError(f"{file} is a folder without model.pth: no finished run")
+    if not file.is_file():
+        raise FileNotFoundError(f"no model file at {file}; python main.py trains one")
+    return file

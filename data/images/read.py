@@ -10,10 +10,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from common.fields import Fields
+from common.formats import PICTURES
 from common.pictures import open_picture, to_rgb
-
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-
 
 MAX_SIDE, MAX_INPUT_PIXELS = 16_384, 4096 * 4096  # of a network's input; more is an error
 
@@ -67,7 +65,7 @@ def read_picture(path: str | Path, canvas: tuple[int, int] | None = None) -> np.
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{path}: not a picture; expected one of {' '.join(EXTENSIONS)}") from None
+        raise ValueError(f"{path}: not a picture; expected one of {' '.join(PICTURES)}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: unreadable picture ({error})") from None
     if canvas and rgb.size != tuple(canvas):
@@ -113,7 +111,7 @@ def list_pictures(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS
+        if path.suffix.lower() in PICTURES
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )

@@ -18,11 +18,8 @@ import numpy as np
 import soundfile
 import soxr
 
-DIRECT = frozenset((".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".opus", ".au"))
-THROUGH_FFMPEG = frozenset(
-    (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".mkv", ".mov", ".ac3", ".ape", ".wv")
-) | {".xm", ".it", ".mod", ".s3m"}
-SUFFIXES = DIRECT | THROUGH_FFMPEG
+from common.formats import SOUNDS_THROUGH_FFMPEG
+
 # ffmpeg's names of formats that hold their own sound. Playlists of others (hls, dash, concat) would
 # let whoever sends a file have any other of this computer read.
 FFMPEG_FORMATS = (
@@ -171,7 +168,7 @@ def _probe_with_ffmpeg(path: Path, why_not_direct: str, *, chained: bool = False
 
 
 def _for_ffmpeg(path: Path) -> bool:
-    return path.suffix.lower() in THROUGH_FFMPEG
+    return path.suffix.lower() in SOUNDS_THROUGH_FFMPEG
 
 
 def _read_ffmpeg(path: Path, header: Header) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.files import open_csv
-from render.audio.decode import SUFFIXES
+from common.formats import SOUNDS
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def audio_files(root: Path) -> list[Path]:
         found += [
             Path(folder, name)
             for name in files
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+            if Path(name).suffix.lower() in SOUNDS and not name.startswith(".")
         ]
     return sorted(found)
 
@@ -62,7 +62,7 @@ def from_folders(root: Path) -> list[Recording]:
     if not recordings:
         raise ValueError(
             f"no recordings in {root}; expected {root}/<class>/<recording> with one of "
-            f"{' '.join(sorted(SUFFIXES))}, or --labels FILE.csv"
+            f"{' '.join(sorted(SOUNDS))}, or --labels FILE.csv"
         )
     return recordings
 

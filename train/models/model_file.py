@@ -10,6 +10,7 @@ from train.checkpoint import read_torch, write_torch
 from train.models.classifier import Classifier, create_backbone
 from train.models.ensemble import Weights, ensemble_of, weights_of_members
 from train.models.facts import ModelFacts
+from train.run_folder import existing_model
 
 
 def save(file: Path, weights: Weights, facts: ModelFacts) -> None:
@@ -79,8 +80,7 @@ def _network(facts: ModelFacts, weights: Weights) -> Any:
 
 def read(file: Path) -> tuple[ModelFacts, Weights]:
     """What a model file holds, checked; ValueError if this version cannot read it."""
-    if not file.is_file():
-        raise ValueError(f"no model file at {file}; python main.py trains one")
+    file = existing_model(file)
     values = read_torch(file)
     if not isinstance(values, dict) or "format" not in values:
         raise ValueError(f"{file} is no model file of Spectrofold: it has weights but no facts")

@@ -8,6 +8,7 @@ import numpy as np
 from train.models import onnx_file
 from train.models.facts import ModelFacts
 from train.models.onnx_program import Program
+from train.run_folder import existing_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,9 +78,7 @@ def open_network(file: str | Path) -> tuple[Network, ModelFacts]:
 
     A .pth runs on the GPU if there is one.
     """
-    file = Path(file)
-    if not file.is_file():  # said before torch, which takes seconds to import
-        raise ValueError(f"no model file at {file}; python main.py trains one")
+    file = existing_model(file)  # said before torch, which takes seconds to import
     if file.suffix == ".onnx":
         program, facts = onnx_file.load(file)
         return OnnxNetwork(program), facts

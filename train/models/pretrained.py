@@ -61,6 +61,17 @@ def backbone_with_weights(
     raise ValueError(_ways_out(name))
 
 
+def has_heard_sounds(config: TrainConfig) -> bool:
+    """Whether the network for pictures of --preset audioset would be one trained on sounds."""
+    if config.weights:
+        state, saved_as = read_weights(Path(config.weights))
+        return (config.model or saved_as or heard.name_of(state)) in heard.PUBLISHED
+    if config.model or not config.pretrained:
+        return config.model in heard.PUBLISHED
+    backbone = create_backbone(heard.DEFAULT)
+    return bool(cached_file(backbone) or downloaded_file(backbone))
+
+
 def why_chosen(config: TrainConfig, name: str) -> str:
     """Why the network `name` was taken where none was asked for; "" where that needs no word."""
     if config.model or config.weights or name == DEFAULT:

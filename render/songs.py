@@ -1,0 +1,77 @@
+"""Songs to train on: they are drawn as pictures first, into spectrograms/<name of their folder>."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from common.cli import PositiveFloat, option
+from common.formats import PICTURES, SOUNDS
+from render.audio.clips import ClipSettings
+from render.command import Request, RunSettings, render
+from render.presets import PRESETS
+from render.settings import RenderSettings
+from render.sources.labels import SourceSettings
+from render.sources.selection import ChoiceSettings
+
+N_LOOKED_AT = 2000  # files that tell what a folder holds: of a million pictures, these are enough
+
+
+@dataclass(frozen=True)
+class SongConfig:
+    """Songs"""
+
+    labels: str = option(
+        "folders",
+        "if DATA holds recordings, where their labels come from: folders, gtzan, fma (genres), "
+        "country or a CSV file",
+    )
+    preset: Literal["audioset", "none"] | None = option(
+        None,
+        "how recordings are drawn: audioset (what networks trained on AudioSet were given) or none "
+        "(a mel spectrogram); the default is audioset where weights of such a network are at hand",
+    )
+    clip_seconds: PositiveFloat | None = option(
+        None, "seconds of a recording in one picture; the default is 10"
+    )
+
+
+def holds_songs(root: Path) -> bool:
+    """Whether a folder holds recordings and is not one of pictures.
+
+    Pictures beside more recordings are covers; clips.csv tells a folder that render made.
+    """
+    if not root.is_dir() or (root / "clips.csv").is_file():
+        return False
+    recordings = pictures = 0
+    for _, folders, files in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        suffixes = [Path(name).suffix.lower() for name in files if name[0] != "."]
+        recordings += sum(suffix in SOUNDS for suffix in suffixes)
+        pictures += sum(suffix in PICTURES for suffix in suffixes)
+        if recordings + pictures > N_LOOKED_AT:
+            break
+    return recordings > pictures
+
+
+def pictures_folder(root: Path) -> Path:
+    """The folder that the songs below `root` are drawn into."""
+    return Path("spectrograms") / root.resolve().name
+
+
+def draw_songs(root: Path, songs: SongConfig, *, for_audio_network: bool) -> int:
+    """Draw what is missing or has changed of the recordings below `root`; the exit code.
+
+    for_audio_network: whether the network to be trained has heard sounds: then they are drawn as it
+    was given them, unless the config says otherwise. Raises ValueError when there are no classes.
+    """
+    audioset = songs.preset == "audioset" or (songs.preset is None and for_audio_network)
+    settings = PRESETS["audioset"] if audioset else RenderSettings()
+    if songs.clip_seconds:
+        settings = replace(settings, clip_seconds=songs.clip_seconds)
+    out = pictures_folder(root)
+    how = "as networks trained on AudioSet expect them" if audioset else "as mel spectrograms"
+    print(f"{root} holds recordings: drawing them {how} into {out}", flush=True)
+    source = SourceSettings(labels=songs.labels)
+    run = RunSettings(out=str(out))
+    return render(root, Request(run, source, ChoiceSettings(), ClipSettings(), settings))
