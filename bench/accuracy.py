@@ -61,7 +61,7 @@ def main() -> int:
         prepare_pictures(examples, data_config, replace(config, model=n), fabric) for n in names
     ]
     ready, config = starts[0].ready, starts[0].config
-    size = f"{starts[0].size[0]}x{starts[0].size[1]}"
+    size = f"{ready.inputs.width}x{ready.inputs.height}"
     print(f"{size}, finetune {config.finetune}, {len(ready.examples)} pictures")
     results: dict[str, list[Tested]] = {}
     with tempfile.TemporaryDirectory() as folder:

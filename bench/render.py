@@ -69,8 +69,8 @@ def copies(audio: Path, folder: Path, count: int, mp3: bool) -> int:
         target.mkdir(parents=True, exist_ok=True)
         first = target / (f"{path.stem}_0.mp3" if mp3 else f"{path.stem}_0{path.suffix}")
         if mp3:
-            command = ["ffmpeg", "-v", "error", "-i", path, "-ar", "44100", "-ac", "2", "-b:a"]
-            subprocess.run([*command, "192k", first], check=True)
+            command = ["ffmpeg", "-v", "error", "-i", str(path), "-ar", "44100"]
+            subprocess.run([*command, "-ac", "2", "-b:a", "192k", first], check=True)
         else:
             shutil.copy(path, first)
         for i in range(1, count):

@@ -104,7 +104,7 @@ class Batches:
         return len(self._spans)
 
     def __iter__(self) -> Iterator[Batch]:
-        waiting: deque[tuple[Batch, list[Future]]] = deque()
+        waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
         # torch's own threads, one team for each of these, would only be in each other's way.
         threads = self._pictures.threads or cpu_count()
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -118,7 +118,9 @@ class Batches:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _begin(self, pool: ThreadPoolExecutor, start: int, end: int) -> tuple[Batch, list[Future]]:
+    def _begin(
+        self, pool: ThreadPoolExecutor, start: int, end: int
+    ) -> tuple[Batch, list[Future[None]]]:
         """A batch and the jobs that are filling it."""
         pictures, spec = self._pictures, self._pictures.spec
         positions = self._positions[start:end]
@@ -135,7 +137,7 @@ class Batches:
         return (images, torch.from_numpy(pictures.labels[positions])), jobs
 
 
-def _finished(batch: Batch, jobs: list[Future]) -> Batch:
+def _finished(batch: Batch, jobs: list[Future[None]]) -> Batch:
     for job in jobs:
         job.result()
     return batch

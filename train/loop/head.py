@@ -147,4 +147,5 @@ class Top(nn.Module):
         self.dropout = model.dropout
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Logits (B, C) of embeddings (B, F)."""
         return self.classify(embeddings)

@@ -33,24 +33,37 @@ if TYPE_CHECKING:
 
 
 class Training(Protocol):
-    """A network and what it is trained on, pictures or rows of a table (unit).
-
-    setting: the network, its weights and the device, in one line; config: with all that the machine
-    and the weights decide.
-    """
+    """A network and what it is trained on, pictures or rows of a table."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
     @property
-    def setting(self) -> str: ...
+    def setting(self) -> str:
+        """Network, weights and device in one line."""
+        ...
+
     @property
-    def unit(self) -> str: ...
+    def unit(self) -> str:
+        """What one example is: a picture, or a row."""
+        ...
+
     @property
-    def fabric(self) -> Fabric: ...
+    def fabric(self) -> Fabric:
+        """Device and precision."""
+        ...
+
     @property
-    def config(self) -> TrainConfig: ...
+    def config(self) -> TrainConfig:
+        """The options, with all that the machine and the weights decide."""
+        ...
+
     @property
-    def ready(self) -> Prepared: ...
+    def ready(self) -> Prepared:
+        """The examples, split."""
+        ...
 
     def trainer(self, folder: Path, log: Log) -> Trainer:
         """A trainer that keeps its checkpoints in the folder of the run."""

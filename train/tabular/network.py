@@ -23,6 +23,7 @@ class Standardise(nn.Module):
             self.register_buffer(name, torch.zeros(n_columns, dtype=torch.float64))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows (B, F) of mean 0 and deviation 1 over training; what is missing becomes 0."""
         missing = rows.isnan()
         known = torch.where(missing, 0.0, rows).double()
         if self.training:
