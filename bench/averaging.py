@@ -6,14 +6,13 @@ Only held-out clips of the folds count; the test part of a run is left alone. A 
 the mean of the probabilities where it is even.
 """
 
-import argparse
 import csv
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
-from common.cli import DONE, run
+from common.cli import DONE, make_parser, run
 from common.recordings import recording_of
 from train.evaluate.calibration import expected_calibration_error
 from train.evaluate.paired_test import paired_test
@@ -44,10 +43,7 @@ WAYS = {"mean of probabilities": mean, "mean of log-probabilities": mean_log, "v
 
 def main() -> int:
     """Print a table for each run."""
-    parser = argparse.ArgumentParser(
-        "python -m bench.averaging", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = make_parser("python -m bench.averaging", (__doc__ or "").strip())
     parser.add_argument("runs", nargs="+", type=Path, help="run folders of main.py")
     for folder in parser.parse_args().runs:
         print(*table(folder), sep="\n")

@@ -8,7 +8,6 @@ as a later run of main.py does, and prints the seconds of each step and the memo
 What is made is removed at the end.
 """
 
-import argparse
 import gc
 import os
 import shutil
@@ -16,40 +15,48 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from common.cli import DONE, run
+from common.cli import DONE, PositiveInt, config_from, make_parser, option, run
 
 N_CLASSES = 1000
 MIB = 2**20
 
 
+@dataclass(frozen=True)
+class CacheBench:
+    """Measuring"""
+
+    pictures: PositiveInt = option(1_000_000, "pictures to make")
+    start: bool = option(False, "only start on a folder that is made, as the processes measured do")
+
+
 def main() -> int:
     """Make the files, start twice, remove them."""
-    parser = argparse.ArgumentParser(prog="python -m bench.cache", description=__doc__)
-    parser.add_argument("folder", type=lambda text: Path(text).resolve())
-    parser.add_argument("--pictures", type=int, default=1_000_000)
-    parser.add_argument("--start", action="store_true", help=argparse.SUPPRESS)
+    parser = make_parser("python -m bench.cache", (__doc__ or "").strip(), CacheBench)
+    parser.add_argument("folder", type=Path, help="new folder for pictures and cache")
     args = parser.parse_args()
-    if args.start:
-        start(args.folder)
+    bench, folder = config_from(args, CacheBench), args.folder.resolve()
+    if bench.start:
+        start(folder)
         return DONE
-    if args.folder.exists() and any(args.folder.iterdir()):
-        raise ValueError(f"{args.folder} is not empty; give a new folder")
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; give a new folder")
     print(f"load {os.getloadavg()}")
     try:
-        timed("making the files", lambda: make(args.folder / "pictures", args.pictures))
+        timed("making the files", lambda: make(folder / "pictures", bench.pictures))
         for which in ("first", "later"):
             print(f"{which} start:", flush=True)
-            command = [sys.executable, "-m", "bench.cache", str(args.folder), "--start"]
+            command = [sys.executable, "-m", "bench.cache", str(folder), "--start"]
             subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
     finally:
-        shutil.rmtree(args.folder / "pictures", ignore_errors=True)
-        shutil.rmtree(args.folder / "cache", ignore_errors=True)
+        shutil.rmtree(folder / "pictures", ignore_errors=True)
+        shutil.rmtree(folder / "cache", ignore_errors=True)
     return DONE
 
 

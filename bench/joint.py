@@ -12,20 +12,20 @@ music is that of the demo's Electronic and Orchestral packages, every piece of t
 the package says the class. DEBS keeps the packages.
 """
 
-import argparse
 import csv
 import shutil
 import subprocess
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from common.cli import run
+from common.cli import DONE, PositiveFloat, config_from, make_parser, option, run
 from common.plots import save_figure
 from common.recordings import recording_of
 from inference.plot import ClipStrips, timeline_figure
@@ -39,21 +39,29 @@ CLASSES = ("Electronic", "Orchestral")
 LEAST_SECONDS = 120
 
 
+@dataclass(frozen=True)
+class JointBench:
+    """Measuring"""
+
+    packages: str = option(".", "folder for the demo's .deb files")
+    run: str | None = option(None, "run folder with model.onnx and split.csv")
+    seconds: PositiveFloat = option(60.0, "length of what is taken from each recording")
+    plots: str | None = option(None, "folder for a figure of each pair")
+
+
 def main() -> int:
     """Parse; fill the folder of music, or join and classify."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = make_parser("python -m bench.joint", (__doc__ or "").strip(), JointBench)
     parser.add_argument("music", type=Path, help="folder of <class>/<recording>")
-    parser.add_argument("--packages", type=Path, default=Path(), help="folder for .deb files")
-    parser.add_argument("--run", type=Path, help="run folder with model.onnx and split.csv")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each recording")
-    parser.add_argument("--plots", type=Path, help="folder for a figure of each pair")
     args = parser.parse_args()
+    bench = config_from(args, JointBench)
     if not args.music.is_dir():
-        fill(args.music, args.packages)
-    if args.run:
-        sounds = tested(args.run / "split.csv", args.music, args.seconds)
-        join_all(load(args.run / "model.onnx"), sounds, args.plots)
-    return 0
+        fill(args.music, Path(bench.packages))
+    if bench.run:
+        folder, plots = Path(bench.run), Path(bench.plots) if bench.plots else None
+        sounds = tested(folder / "split.csv", args.music, bench.seconds)
+        join_all(load(folder / "model.onnx"), sounds, plots)
+    return DONE
 
 
 def fill(music: Path, packages: Path) -> None:

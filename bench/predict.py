@@ -7,7 +7,6 @@ processes, then pictures per second of a folder beside those of the network alon
 arrays. The song is 3 minutes of notes as mp3, written here; the pictures are the demo's.
 """
 
-import argparse
 import os
 import shutil
 import statistics
@@ -15,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +23,24 @@ import soundfile
 HERE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HERE))
 
-from common.cli import run  # noqa: E402
+from common.cli import PositiveInt, config_from, make_parser, option, run  # noqa: E402
 from predict import Predictor, load  # noqa: E402  the project is found by then
+
+
+@dataclass(frozen=True)
+class PredictBench:
+    """Measuring"""
+
+    runs: PositiveInt = option(5, "processes of each kind")
+    pictures: PositiveInt = option(1000, "pictures in the folder that is answered")
 
 
 def main() -> int:
     """Parse, time, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = make_parser("python -m bench.predict", (__doc__ or "").strip(), PredictBench)
     parser.add_argument("run", type=Path, help="run folder with model.pth and model.onnx")
-    parser.add_argument("--runs", type=int, default=5, help="processes of each kind")
-    parser.add_argument("--pictures", type=int, default=1000, help="in the folder")
     args = parser.parse_args()
+    bench = config_from(args, PredictBench)
     demo = sorted((HERE / "subsampled_data").rglob("*.png"))
     onnx, pth = args.run / "model.onnx", args.run / "model.pth"
     with tempfile.TemporaryDirectory() as made:
@@ -45,7 +52,7 @@ def main() -> int:
             "model.pth, one PNG": [*script, pth, demo[0]],
             "import torch, timm": [sys.executable, "-c", "import torch, timm"],
         }
-        times = whole_processes(kinds, args.runs)
+        times = whole_processes(kinds, bench.runs)
         for name, seconds in times.items():
             print(f"{name:30s} {statistics.median(seconds):6.2f} s  (least {min(seconds):.2f})")
         ratio = statistics.median(times["model.pth, one PNG"]) / statistics.median(
@@ -54,7 +61,7 @@ def main() -> int:
         print(f"model.pth, one PNG, in units of importing torch and timm: {ratio:.2f}")
         folder = Path(made) / "pictures"
         folder.mkdir()
-        for i in range(args.pictures):
+        for i in range(bench.pictures):
             shutil.copy(demo[i % len(demo)], folder / f"{i:05d}.png")
         files = [str(file) for file in sorted(folder.iterdir())]
         for file in (onnx, pth):

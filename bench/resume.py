@@ -7,16 +7,25 @@ included. Bundled weights, 64x64 pictures, two folds: head, then two epochs of a
 refit, on the processor. Exit code 1 if any figure or any prediction differs.
 """
 
-import argparse
 import json
 import random
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from common.cli import BAD_INPUT, DONE, run
+from common.cli import (
+    BAD_INPUT,
+    DONE,
+    NonNegativeInt,
+    PositiveInt,
+    config_from,
+    make_parser,
+    option,
+    run,
+)
 from train.run_folder import interrupted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,14 +35,21 @@ SMALL = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class ResumeBench:
+    """Measuring"""
+
+    kills: PositiveInt = option(10, "how often the training is killed")
+    seed: NonNegativeInt = option(0, "seed of the moments")
+
+
 def main() -> int:
     """Say when each process was killed and whether the figures are the same."""
-    parser = argparse.ArgumentParser(prog="python -m bench.resume", description=__doc__)
+    parser = make_parser("python -m bench.resume", (__doc__ or "").strip(), ResumeBench)
     parser.add_argument("folder", type=Path, help="image folder")
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
     args = parser.parse_args()
-    draw = random.Random(args.seed)
+    bench = config_from(args, ResumeBench)
+    draw = random.Random(bench.seed)
     with tempfile.TemporaryDirectory() as out:
         start = ["--data", str(args.folder), *SMALL, "--out"]
         began = time.perf_counter()
@@ -42,11 +58,11 @@ def main() -> int:
         print(f"undisturbed: {seconds:.1f} s", flush=True)
         expected = facts(Path(out) / "undisturbed" / "latest")
         killed, same, kills = Path(out) / "killed" / "latest", True, 0
-        while kills < args.kills or interrupted(killed):
+        while kills < bench.kills or interrupted(killed):
             arguments = (
                 ["--resume", str(killed)] if interrupted(killed) else [*start, f"{out}/killed"]
             )
-            after = draw.uniform(0, seconds) if kills < args.kills else None
+            after = draw.uniform(0, seconds) if kills < bench.kills else None
             if not train(arguments, after):
                 kills += 1
                 print(f"kill {kills} after {after:.1f} s: {standing(killed)}", flush=True)

@@ -5,13 +5,13 @@ All rows are ResNet50 on 224x224 with the same batch, on the same device; its we
 because only the speed is compared. On a GPU the limit, synthetic pictures already there, is a row.
 """
 
-import argparse
 import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from common.cli import DONE, run
+from common.cli import DONE, PositiveInt, config_from, make_parser, option, run
 from data.config import DataConfig
 from data.image_folder import scan
 from data.prepare import prepare
@@ -34,39 +34,46 @@ SIZE = (224, 224)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+@dataclass(frozen=True)
+class TrainBench:
+    """Measuring"""
+
+    steps: PositiveInt = option(10, "training steps that are timed")
+    batch: PositiveInt = option(32, "pictures in a batch")
+
+
 def main() -> int:
     """Print the table; each row with its ratio to the usual way."""
-    parser = argparse.ArgumentParser(prog="python -m bench.train", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("seed_script", type=Path)
-    parser.add_argument("--steps", type=int, default=10, help="training steps that are timed")
-    parser.add_argument("--batch", type=int, default=32)
+    parser = make_parser("python -m bench.train", (__doc__ or "").strip(), TrainBench)
+    parser.add_argument("folder", type=Path, help="image folder")
+    parser.add_argument("seed_script", type=Path, help="the usual script, to compare with")
     args = parser.parse_args()
+    bench = config_from(args, TrainBench)
     fabric = make_fabric("auto", "auto")
-    print(f"{describe(fabric)}, {torch.get_num_threads()} threads, batches of {args.batch}")
+    print(f"{describe(fabric)}, {torch.get_num_threads()} threads, batches of {bench.batch}")
     pictures = prepare(
         scan(args.folder), DataConfig(data=str(args.folder)), size=SIZE, mean=MEAN, std=STD,
         seed=1,
     ).pictures  # fmt: skip
-    usual = usual_training(args.folder, args.seed_script, args.steps, args.batch)
+    usual = usual_training(args.folder, args.seed_script, bench.steps, bench.batch)
     row("training, usual script", usual, usual)
-    n = args.batch * args.steps
+    n = bench.batch * bench.steps
     everything = np.arange(len(pictures.labels))
     positions = np.resize(everything, n)
     on_gpu = fabric.device.type == "cuda"
     ours = training(fabric, lambda seed: pictures.batches(
-        positions, batch_size=args.batch, seed=seed, pin=on_gpu), n)  # fmt: skip
+        positions, batch_size=bench.batch, seed=seed, pin=on_gpu), n)  # fmt: skip
     row("training, main.py's loop", ours, usual)
     if on_gpu:
-        images = torch.randint(256, (args.batch, 3, *SIZE), dtype=torch.uint8).to(fabric.device)
-        labels = torch.zeros(args.batch, dtype=torch.int64, device=fabric.device)
+        images = torch.randint(256, (bench.batch, 3, *SIZE), dtype=torch.uint8).to(fabric.device)
+        labels = torch.zeros(bench.batch, dtype=torch.int64, device=fabric.device)
         row("training, synthetic data", training(
-            fabric, lambda seed: [(images, labels)] * args.steps, n), usual)  # fmt: skip
-    row("frozen features", features(fabric, pictures.batches(positions, batch_size=args.batch), n))
-    loader = usual_loader(args.folder, args.batch, n)
+            fabric, lambda seed: [(images, labels)] * bench.steps, n), usual)  # fmt: skip
+    row("frozen features", features(fabric, pictures.batches(positions, batch_size=bench.batch), n))
+    loader = usual_loader(args.folder, bench.batch, n)
     row("loader alone, usual script", loader, loader)
     row("loader alone, warm", rate(
-        pictures.batches(np.resize(everything, 10 * n), batch_size=args.batch, seed=1), 10 * n
+        pictures.batches(np.resize(everything, 10 * n), batch_size=bench.batch, seed=1), 10 * n
     ), loader)  # fmt: skip
     print(
         f"5 folds, heads on frozen features, whole run of main.py: {whole_run(args.folder):.0f} s"
