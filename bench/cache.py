@@ -82,9 +82,12 @@ def start(folder: Path) -> None:
 
     before, all_before = memory("RssAnon:"), memory("VmRSS:")
     examples = timed("scan", lambda: scan(folder / "pictures"))
-    decoded = timed("cache", lambda: cached_pictures(
-        examples.root, examples.paths, (16, 16), folder=folder / "cache", limit_gib=8
-    ))  # fmt: skip
+    decoded = timed(
+        "cache",
+        lambda: cached_pictures(
+            examples.root, examples.paths, (16, 16), folder=folder / "cache", limit_gib=8
+        ),
+    )
     gc.collect()
     assert decoded.pixels is not None
     kept, most = memory("RssAnon:") - before, memory("VmHWM:") - all_before

@@ -29,10 +29,7 @@ from common.cli import (
 from train.run_folder import interrupted
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = (
-    "--image-size", "64", "--folds", "2", "--head-epochs", "20", "--finetune", "all",
-    "--epochs", "2", "--accelerator", "cpu",
-)  # fmt: skip
+SMALL = "--image-size 64 --folds 2 --head-epochs 20 --finetune all --epochs 2 --accelerator cpu"
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def main() -> int:
     bench = config_from(args, ResumeBench)
     draw = random.Random(bench.seed)
     with tempfile.TemporaryDirectory() as out:
-        start = ["--data", str(args.folder), *SMALL, "--out"]
+        start = ["--data", str(args.folder), *SMALL.split(), "--out"]
         began = time.perf_counter()
         train([*start, f"{out}/undisturbed"], None)
         seconds = time.perf_counter() - began

@@ -31,6 +31,7 @@ from train.loop.train_step import Step
 from train.models.classifier import Classifier, create_backbone
 
 SIZE = (224, 224)
+HEADS = "--model resnet50 --image-size 224 --finetune none"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -52,29 +53,43 @@ def main() -> int:
     fabric = make_fabric("auto", "auto")
     print(f"{describe(fabric)}, {torch.get_num_threads()} threads, batches of {bench.batch}")
     pictures = prepare(
-        scan(args.folder), DataConfig(data=str(args.folder)), size=SIZE, mean=MEAN, std=STD,
+        scan(args.folder),
+        DataConfig(data=str(args.folder)),
+        size=SIZE,
+        mean=MEAN,
+        std=STD,
         seed=1,
-    ).pictures  # fmt: skip
+    ).pictures
     usual = usual_training(args.folder, args.seed_script, bench.steps, bench.batch)
     row("training, usual script", usual, usual)
     n = bench.batch * bench.steps
     everything = np.arange(len(pictures.labels))
     positions = np.resize(everything, n)
     on_gpu = fabric.device.type == "cuda"
-    ours = training(fabric, lambda seed: pictures.batches(
-        positions, batch_size=bench.batch, seed=seed, pin=on_gpu), n)  # fmt: skip
+    ours = training(
+        fabric,
+        lambda seed: pictures.batches(positions, batch_size=bench.batch, seed=seed, pin=on_gpu),
+        n,
+    )
     row("training, main.py's loop", ours, usual)
     if on_gpu:
         images = torch.randint(256, (bench.batch, 3, *SIZE), dtype=torch.uint8).to(fabric.device)
         labels = torch.zeros(bench.batch, dtype=torch.int64, device=fabric.device)
-        row("training, synthetic data", training(
-            fabric, lambda seed: [(images, labels)] * bench.steps, n), usual)  # fmt: skip
+        row(
+            "training, synthetic data",
+            training(fabric, lambda seed: [(images, labels)] * bench.steps, n),
+            usual,
+        )
     row("frozen features", features(fabric, pictures.batches(positions, batch_size=bench.batch), n))
     loader = usual_loader(args.folder, bench.batch, n)
     row("loader alone, usual script", loader, loader)
-    row("loader alone, warm", rate(
-        pictures.batches(np.resize(everything, 10 * n), batch_size=bench.batch, seed=1), 10 * n
-    ), loader)  # fmt: skip
+    row(
+        "loader alone, warm",
+        rate(
+            pictures.batches(np.resize(everything, 10 * n), batch_size=bench.batch, seed=1), 10 * n
+        ),
+        loader,
+    )
     print(
         f"5 folds, heads on frozen features, whole run of main.py: {whole_run(args.folder):.0f} s"
     )
@@ -115,9 +130,16 @@ def usual_training(folder: Path, script: Path, steps: int, batch: int) -> float:
 
 def usual_loader(folder: Path, batch: int, n: int) -> float:
     """Images/s of the usual script's loader: every picture decoded again, float32, two workers."""
-    dataset = datasets.ImageFolder(str(folder), transforms.Compose([
-        transforms.RandomResizedCrop(224), transforms.ToTensor(), transforms.Normalize(MEAN, STD),
-    ]))  # fmt: skip
+    dataset = datasets.ImageFolder(
+        str(folder),
+        transforms.Compose(
+            [
+                transforms.RandomResizedCrop(224),
+                transforms.ToTensor(),
+                transforms.Normalize(MEAN, STD),
+            ]
+        ),
+    )
     subset = torch.utils.data.Subset(dataset, range(min(n, len(dataset))))
     loader = DataLoader(subset, batch, shuffle=True, num_workers=2)
     return rate(loader, len(subset))
@@ -151,12 +173,14 @@ def whole_run(folder: Path) -> float:
     with tempfile.TemporaryDirectory() as out:
         weights = Path(out) / "resnet50.pth"
         torch.save(create_backbone("resnet50").state_dict(), weights)
+        command = [sys.executable, "main.py", "--data", str(folder), "--weights", str(weights)]
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "main.py", "--data", str(folder), "--model", "resnet50", "--weights",
-             str(weights), "--image-size", "224", "--finetune", "none", "--out", out],
-            check=True, capture_output=True, cwd=Path(__file__).parent.parent,
-        )  # fmt: skip
+            [*command, "--out", out, *HEADS.split()],
+            check=True,
+            capture_output=True,
+            cwd=Path(__file__).parent.parent,
+        )
         return time.perf_counter() - start
 
 

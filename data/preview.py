@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
 OFF = AugmentConfig(crop_time=1, crop_frequency=1)
 USUAL = AugmentConfig(
-    crop_time=0.5, crop_frequency=0.9, time_roll=0.5, time_mask=0.15, frequency_mask=0.15,
-    gain=0.15, contrast=0.3, frequency_warp=0.1,
-)  # fmt: skip
+    crop_time=0.5,
+    crop_frequency=0.9,
+    time_roll=0.5,
+    time_mask=0.15,
+    frequency_mask=0.15,
+    gain=0.15,
+    contrast=0.3,
+    frequency_warp=0.1,
+)
 LARGEST = (448, 224)  # width, height of a drawn picture
 
 

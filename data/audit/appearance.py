@@ -55,12 +55,17 @@ def measure_appearance(file: Path, pixels: np.ndarray | None = None) -> Appearan
     edge_lines = (grey[:EDGE], grey[-EDGE:], grey[:, :EDGE], grey[:, -EDGE:])
     quartiles = np.quantile(grey[::4, ::4], (0.25, 0.5, 0.75))
     return Appearance(
-        file_format, mode, width, height, file.stat().st_size,
+        file_format,
+        mode,
+        width,
+        height,
+        file.stat().st_size,
         np.array([*picture.getextrema(), grey.mean(), grey.std(), *quartiles]),
         np.array([figure for line in edge_lines for figure in (line.mean(), line.std())]),
-        _colour_table(pixels[::2, ::2], grey[::2, ::2]), nearest_colour_map(pixels),
+        _colour_table(pixels[::2, ::2], grey[::2, ::2]),
+        nearest_colour_map(pixels),
         np.asarray(picture.resize(THUMBNAIL, Image.Resampling.BOX)),
-    )  # fmt: skip
+    )
 
 
 def _colour_table(pixels: np.ndarray, grey: np.ndarray) -> np.ndarray:

@@ -54,8 +54,11 @@ def label_issues_in(file: Path) -> list[LabelIssue]:
     classes = sorted({row["label"] for row in rows}) if rows and "label" in rows[0] else []
     if not classes or not {"path", *classes} <= set(rows[0]):
         raise ValueError(f"{file} needs the columns path, label and one for each class, and rows")
-    classes = [name for name in rows[0] if name not in ("path", "label", "group", "split",
-               "predicted", "recording")]  # fmt: skip
+    classes = [
+        name
+        for name in rows[0]
+        if name not in ("path", "label", "group", "split", "predicted", "recording")
+    ]
     paths, first, index = np.unique(
         [row["path"] for row in rows], return_index=True, return_inverse=True
     )
@@ -69,8 +72,11 @@ def label_issues_in(file: Path) -> list[LabelIssue]:
     labels = np.array([classes.index(rows[i]["label"]) for i in first])
     return [
         LabelIssue(
-            str(paths[i]), classes[labels[i]], classes[mean[i].argmax()],
-            float(mean[i, labels[i]]), float(mean[i].max()),
+            str(paths[i]),
+            classes[labels[i]],
+            classes[mean[i].argmax()],
+            float(mean[i, labels[i]]),
+            float(mean[i].max()),
         )
         for i in find_label_issues(mean, labels)
-    ]  # fmt: skip
+    ]

@@ -108,9 +108,14 @@ def write_index(file: Path, made: PictureArray, stamps: np.ndarray) -> None:
     prints = made.prints
     with file.open("wb") as out:
         np.savez(
-            out, paths=made.paths, stamps=stamps, digests=prints.digests, blank=prints.blank,
-            thumbnails=prints.thumbnails, unreadable=np.array(list(made.reasons), np.int64),
+            out,
+            paths=made.paths,
+            stamps=stamps,
+            digests=prints.digests,
+            blank=prints.blank,
+            thumbnails=prints.thumbnails,
+            unreadable=np.array(list(made.reasons), np.int64),
             reasons=np.array(list(made.reasons.values()), str),
-        )  # fmt: skip
+        )
         out.flush()
         os.fsync(out.fileno())

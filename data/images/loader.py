@@ -125,9 +125,11 @@ class Batches:
         pictures, spec = self._pictures, self._pictures.spec
         positions = self._positions[start:end]
         images = torch.empty(
-            (end - start, 3, spec.height, spec.width), dtype=torch.uint8,
-            pin_memory=self._pin, memory_format=torch.channels_last,
-        )  # fmt: skip
+            (end - start, 3, spec.height, spec.width),
+            dtype=torch.uint8,
+            pin_memory=self._pin,
+            memory_format=torch.channels_last,
+        )
         draws = None if self._seed is None else draws_of(self._seed, start, end - start)
         jobs = []
         for i in range(0, end - start, SLICE):

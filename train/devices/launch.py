@@ -88,8 +88,9 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> None:
     """Until all have ended, or some time after the first failure."""
     until = float("inf")
     while any(process.poll() is None for process in processes) and time.monotonic() < until:
-        if until == float("inf") and any(p.poll() not in (None, DONE, SOME_LEFT_OUT)
-                                         for p in processes):  # fmt: skip
+        if until == float("inf") and any(
+            p.poll() not in (None, DONE, SOME_LEFT_OUT) for p in processes
+        ):
             until = time.monotonic() + GRACE
         time.sleep(0.05)
 
