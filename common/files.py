@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -70,6 +71,21 @@ def write_records(
 ) -> None:
     """`write_csv` of records by column; a cell that a record lacks stays empty."""
     write_csv(path, columns, ([record.get(name, "") for name in columns] for record in records))
+
+
+def check_regular(path: str | Path) -> None:
+    """Raise ValueError, which names it, unless there is a file of that name that has an end."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError as error:  # a link to itself, or in a folder that is not to be read
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise ValueError(f"{path}: {reason}") from None
+    except ValueError as error:  # a name that no file can have
+        raise ValueError(f"{path}: {error}") from None
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path}: a folder, not a file")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path}: a device or a pipe, not a file; - reads standard input")
 
 
 @contextmanager

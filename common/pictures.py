@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +12,8 @@ from PIL import Image
 # By the first bytes, whatever the name: no format whose reader starts another program (EPS).
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000  # 25 times a screen; what is learnt from is a hundredth of it
+MAX_GIF_PREFACE = 2**20  # bytes before the first picture: Pillow's time for comments is quadratic
+MAX_RLE_BYTES = 2**23  # of a BMP in runs, which Pillow decodes one by one in Python: some 5 s
 ROWS = 256  # that are converted at a time
 
 
@@ -39,19 +41,51 @@ _budget = _Budget(MAX_PIXELS)
 
 @contextmanager
 def open_picture(source: str | Path | BinaryIO) -> Iterator[Image.Image]:
-    """A picture whose header is read and whose pixels are not; ValueError if it has too many.
+    """A picture whose header is read and whose pixels are not.
 
-    Raises Pillow's UnidentifiedImageError for other formats, OSError and SyntaxError for damage.
+    Raises ValueError if it has too many pixels or would take minutes to decode, Pillow's
+    UnidentifiedImageError for other formats, OSError and SyntaxError for damage.
     """
-    try:
-        opened = Image.open(source, formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise ValueError(str(error)) from None
-    with opened as image:
+    with ExitStack() as stack:
+        if isinstance(source, str | Path):
+            source = stack.enter_context(Path(source).open("rb"))
+        _check_time(source)
+        try:
+            image = stack.enter_context(Image.open(source, formats=FORMATS))
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from None
         if (n := image.width * image.height) > MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels; expected at most {MAX_PIXELS}")
-        with _budget.of(n):
-            yield image
+        stack.enter_context(_budget.of(n))
+        yield image
+
+
+def _check_time(file: BinaryIO) -> None:
+    """Raise ValueError for kinds of files whose time does not depend on their pixels alone."""
+    start = file.read(34)
+    if start[:6] in (b"GIF87a", b"GIF89a"):
+        _check_gif_preface(file)
+    if start[:2] in (b"P1", b"P2", b"P3"):
+        raise ValueError("its pixels are text; save it as PNG")
+    in_runs = start[:2] == b"BM" and start[30:34] in (b"\1\0\0\0", b"\2\0\0\0")
+    if in_runs and file.seek(0, 2) > MAX_RLE_BYTES:
+        raise ValueError("a large BMP in runs; save it as PNG")
+    file.seek(0)
+
+
+def _check_gif_preface(file: BinaryIO) -> None:
+    """Raise ValueError if more than MAX_GIF_PREFACE bytes, comments, precede the picture."""
+    file.seek(10)
+    flags = file.read(3)[:1]
+    if flags and flags[0] & 0x80:
+        file.seek(3 << (flags[0] & 7) + 1, 1)  # the palette
+    while file.read(1) == b"!":
+        file.read(1)  # the kind of the extension
+        while size := file.read(1):
+            if size == b"\0":
+                break
+            if file.seek(size[0], 1) > MAX_GIF_PREFACE:
+                raise ValueError("a GIF with no picture in its first MiB")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -69,7 +103,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     for y in range(0, image.height, ROWS):
         strip = image.crop((0, y, image.width, min(y + ROWS, image.height)))
         if deep:
-            grey = np.asarray(strip).astype(np.float64)
+            grey = np.nan_to_num(np.asarray(strip).astype(np.float64))
             levels = (grey / top * 255).clip(0, 255).round().astype(np.uint8)
             rgb.paste(Image.fromarray(levels).convert("RGB"), (0, y))
         else:
@@ -83,7 +117,7 @@ def _brightest(image: Image.Image) -> float:
     """The value that stands for white: 1, 255 or 65535, the least that fits the grey picture."""
     if image.mode.startswith("I;16"):
         return 65535.0
-    most = float(np.asarray(image).max(initial=0))
+    most = float(np.fmax.reduce(np.asarray(image), axis=None, initial=0))  # whatever is no number
     if most > 255:
         return 65535.0
     return 1.0 if image.mode == "F" and most <= 1 else 255.0

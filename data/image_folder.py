@@ -49,11 +49,18 @@ def _pictures_below(folder: str) -> Iterator[str]:
             name, path = entry.name, f"{folder}/{entry.name}"
             if name.startswith("."):  # macOS's `._x.png`, a notebook's checkpoint copies
                 continue
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 if name.lower().endswith(PICTURES):
                     yield path
             elif not (entry.is_symlink() and _is_inside(folder, path)):
                 yield from _pictures_below(path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_inside(folder: str, link: str) -> bool:

@@ -1,6 +1,5 @@
 """A file as what a network is given: one picture, or the clips of a recording. No network here."""
 
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from common.files import check_regular
 from common.formats import PICTURES
 from common.pictures import open_picture
 from data.images.read import read_picture, whole_picture
@@ -79,23 +79,6 @@ class Preprocessing:
         for start, end, picture in pictures_of(path, settings, hop):
             pixels = self.fit(picture)
             yield Clip(path, pixels, (start, end), self.why_unsure(pixels))
-
-
-def check_regular(path: str) -> None:
-    """Raise ValueError unless there is a file of that name that has an end."""
-    try:
-        mode = Path(path).stat().st_mode
-    except (
-        OSError
-    ) as error:  # not there, or a link to itself, or in a folder that is not to be read
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise ValueError(f"{path}: {reason}") from None
-    except ValueError as error:  # a name that no file can have
-        raise ValueError(f"{path}: {error}") from None
-    if stat.S_ISDIR(mode):
-        raise ValueError(f"{path}: a folder, not a file")
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"{path}: a device or a pipe, not a file; - reads standard input")
 
 
 def is_picture(path: str | Path) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from common.fields import Fields
+from common.files import check_regular
 from common.formats import PICTURES
 from common.pictures import open_picture, to_rgb
 
@@ -56,14 +57,13 @@ def read_picture(path: str | Path, canvas: tuple[int, int] | None = None) -> np.
     the colour of silence, so that the hidden colour under transparent pixels does not matter.
     Raises ValueError that names the file when it is no readable picture.
     """
+    check_regular(path)
     try:
         with open_picture(path) as image:
             if canvas and image.format == "JPEG":
                 # The decoder halves for free; twice the canvas is left so that resizing smooths.
                 image.draft(None, (2 * canvas[0], 2 * canvas[1]))
             rgb = to_rgb(image)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a picture; expected one of {' '.join(PICTURES)}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -97,6 +97,7 @@ def picture_sizes(files: list[Path]) -> list[tuple[int, int] | None]:
 
     def size(file: Path) -> tuple[int, int] | None:
         try:
+            check_regular(file)
             with open_picture(file) as image:
                 return image.size
         except (OSError, ValueError, SyntaxError):

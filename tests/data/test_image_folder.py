@@ -1,5 +1,6 @@
 """data.folder: examples, groups and refusals of an image folder."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -173,3 +174,13 @@ def test_one_class_is_refused_by_name(image_folder: Path) -> None:
         shutil.rmtree(image_folder / name)
     with pytest.raises(ValueError, match="one class, jazz"):
         scan(image_folder)
+
+
+def test_a_folder_with_pipes_and_loops_is_scanned(image_folder: Path) -> None:
+    n = len(scan(image_folder))
+    os.mkfifo(image_folder / "blues" / "pipe.png")
+    (image_folder / "blues" / "loop").symlink_to("loop")
+    (image_folder / "loop").symlink_to("loop")
+    (image_folder / "blues" / "self.png").symlink_to("self.png")
+    (image_folder / "blues" / "up").symlink_to("..", target_is_directory=True)
+    assert len(scan(image_folder)) == n + 2  # the reader names the pipe and the link

@@ -1,6 +1,9 @@
 """data.image: any picture file to the same RGB pixels, any bad file to one line."""
 
+import os
+import socket
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from data.images.read import (
     read_picture,
     whole_picture,
 )
+from tests.app.test_decoder import bmp_of_single_runs
 
 H, W = 24, 32
 GREY = np.linspace(0, 255, H * W).round().astype(np.uint8).reshape(H, W)  # every grey level
@@ -245,3 +249,68 @@ def test_whole_picture_without_torch_equals_the_one_with_torch(size: tuple[int, 
     theirs = whole(torch.tensor(COLOUR).permute(2, 0, 1), spec).permute(1, 2, 0).numpy()
     assert ours.shape == theirs.shape == (size[1], size[0], 3)
     assert np.abs(ours - theirs).max() <= 1
+
+
+def gif(comments: int) -> bytes:
+    """A GIF of one pixel after so many comments of 255 bytes."""
+    head = b"GIF89a" + bytes([1, 0, 1, 0, 0x80, 0, 0]) + bytes([0, 0, 0, 255, 255, 255])
+    comment = b"!\xfe" + b"\xff" + b"x" * 255 + b"\0"
+    picture = b"," + bytes([0, 0, 0, 0, 1, 0, 1, 0, 0]) + bytes([2, 2, 0x4C, 0x01, 0])
+    return head + comment * comments + picture + b";"
+
+
+def test_a_gif_of_comments_is_refused_at_once(tmp_path: Path) -> None:
+    """Pillow joins them one by one: 40,000 took two minutes."""
+    file = tmp_path / "x.gif"
+    file.write_bytes(gif(2))
+    assert read_picture(file).tolist() == [[[255, 255, 255]]]
+    file.write_bytes(gif(40_000))
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=r"x\.gif: .*no picture in its first MiB"):
+        read_picture(file)
+    assert time.monotonic() - started < 2
+
+
+def test_a_large_bmp_in_runs_is_refused(tmp_path: Path) -> None:
+    """50 million runs of one pixel each took Pillow a minute."""
+    file = tmp_path / "x.bmp"
+    file.write_bytes(bmp_of_single_runs(30, 20))
+    assert read_picture(file).shape == (20, 30, 3)
+    file.write_bytes(bmp_of_single_runs(3000, 1500))
+    with pytest.raises(ValueError, match="a large BMP in runs"):
+        read_picture(file)
+
+
+def test_pixels_as_text_are_refused(tmp_path: Path) -> None:
+    """Pillow reads them number by number in Python."""
+    file = tmp_path / "x.ppm"
+    file.write_bytes(b"P3\n1 1\n255\n1 2 3\n")
+    with pytest.raises(ValueError, match="its pixels are text"):
+        read_picture(file)
+    file.write_bytes(b"P6\n1 1\n255\n\x01\x02\x03")
+    assert read_picture(file).tolist() == [[[1, 2, 3]]]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to itself", "socket"])
+def test_what_is_no_file_is_named_at_once(tmp_path: Path, kind: str) -> None:
+    """Opening a pipe that nobody writes to would wait for ever, /dev/zero never ends."""
+    file = tmp_path / "x.png"
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
+    elif kind == "link to itself":
+        file.symlink_to("x.png")
+    else:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(file))
+    with pytest.raises(ValueError, match=r"x\.png: ") as caught:
+        read_picture(file)
+    assert "\n" not in str(caught.value)
+    assert picture_sizes([file]) == [None]
+
+
+def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:
+    values = np.array([[0.5, np.nan], [np.inf, -np.inf]], np.float32)
+    Image.fromarray(values).save(tmp_path / "x.tiff")
+    assert read_picture(tmp_path / "x.tiff")[0, 1].tolist() == [0, 0, 0]
