@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev constraints demo test check format bench clean
+.PHONY: docs help install install-dev constraints demo test check format bench clean
 
 help: ## show these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,9 +32,9 @@ constraints: ## write constraints.txt anew, of the newest versions with which ev
 	mv constraints.new constraints.txt
 	rm -rf $(VENV)-newest
 
-demo: install ## train on subsampled_data and classify one of its pictures
+demo: install ## train on subsampled_data and ask about three recordings of its test part
 	$(RUN) main.py --data subsampled_data
-	$(RUN) predict.py runs/latest/model.pth subsampled_data/Orchestral --top 2
+	$(RUN) -m subsampled_data.ask runs/latest
 
 test: install-dev ## run every test (pytest -m "not slow" leaves out whole runs and browsers)
 	$(RUN) -m pytest -q -n auto --dist loadfile
@@ -43,6 +43,9 @@ check: install-dev ## lint, format and types, changing nothing
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+docs: install-dev ## write docs/options.md anew from the commands' options
+	$(RUN) -m spectrofold.reference
 
 format: install-dev ## put every file into the project's format
 	$(RUN) -m ruff format .
