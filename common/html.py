@@ -2,18 +2,27 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup, escape
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from PIL import Image
 
 
 def fill_template(template: Path, **values: object) -> str:
-    """The text of a Jinja template with the values; in `<name>.html.jinja` they are escaped."""
+    """The text of a Jinja template with the values; in `<name>.html.jinja` they are escaped.
+
+    Pages extend base.html.jinja beside this file: one typography, light, dark and printed.
+    """
     html = template.name.endswith(".html.jinja")
     environment = Environment(
-        loader=FileSystemLoader(template.parent), autoescape=html, trim_blocks=not html
+        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+        autoescape=html,
+        trim_blocks=not html,
     )
     environment.filters["cell"] = _cell
     return environment.get_template(template.name).render(**values)
@@ -27,6 +36,25 @@ def _cell(text: object) -> str:
 def data_uri(content: bytes, kind: str) -> str:
     """A picture file's bytes as a data URI; kind: "png" or "jpeg"."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def inline_svg(figure: Figure, name: str, about: str) -> Markup:
+    """The figure as SVG inside a page, in the page's own ink and without a background.
+
+    name: sets its ids apart from those of other figures; about: what a screen reader says.
+    """
+    out = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(out, format="svg", transparent=True)
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    text = re.sub(r'\b(id="|url\(#|href="#)', rf"\g<1>{name}-", text)
+    # What matplotlib draws black, in any of its spellings, is the page's ink.
+    text = text.replace("#000000", "currentColor").replace("fill: black", "fill: currentColor")
+    opened = f'<svg role="img" aria-label="{escape(about)}" class="figure"'
+    return Markup(text.replace("<svg", opened, 1))
 
 
 def thumbnail_uri(

@@ -25,6 +25,7 @@ from train.devices.distributed import agreed, first
 from train.devices.fabric import describe, make_fabric
 from train.evaluate.domain_shift import reference_of
 from train.evaluate.final_test import FinalTest
+from train.evaluate.frozen_features import FrozenFeatures
 from train.evaluate.leakage import leak_report
 from train.evaluate.novelty import describe_batches
 from train.export.onnx import picture_program
@@ -216,6 +217,19 @@ class PictureTraining:
             embeddings = apply(model.features, trainer.batches(some), trainer.fabric.device)
         groups = self.ready.examples.groups[some]
         return reference_of(embeddings, groups, self.ready.audit.colour_map)
+
+    def frozen(self, trainer: Trainer) -> FrozenFeatures | None:
+        """What the last layer was trained on before any fine-tuning; None with random weights."""
+        if not self.config.head_epochs:
+            return None
+        known, examples = self.ready.split.development, self.ready.examples
+        known = known[~examples.augmented[known]]
+        return FrozenFeatures.of(
+            embeddings_of(trainer, known)[known],
+            examples.labels[known],
+            examples.groups[known],
+            examples.recordings[known],
+        )
 
     def program(self, model: Any) -> "onnx.ModelProto":
         """The model as ONNX, from uint8 pictures (B, 3, height, width)."""

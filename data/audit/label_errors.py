@@ -10,7 +10,7 @@ from common.files import open_csv
 
 
 class LabelIssue(NamedTuple):
-    """A picture whose label is probably wrong: path, its label, the likelier one, probabilities."""
+    """A picture whose label is worth a second look: its path, both labels and probabilities."""
 
     path: str
     label: str

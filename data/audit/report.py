@@ -37,11 +37,13 @@ class DuplicatePair:
 class AuditReport:
     """What was found, with thumbnails of the first duplicates and suspected labels.
 
-    colour_map: the commonest one; n_exact, n_near: pairs of duplicates; cues: how well each alone
-    tells the classes; chance: 1 / C, to compare it with.
+    passed: the checks in which nothing was found; colour_map: the commonest one; n_exact, n_near:
+    pairs of duplicates; cues: how well each alone tells the classes; chance: 1 / C, to compare it
+    with.
     """
 
     notes: list[str]
+    passed: list[str]
     colour_map: str
     n_pictures: int
     n_exact: int
@@ -66,6 +68,7 @@ class AuditReport:
 
         return cls(
             notes=found.findings(),
+            passed=found.passed(),
             colour_map=Counter(one.colour_map for one in found.appearances).most_common(1)[0][0],
             n_pictures=len(examples),
             n_exact=n_exact,

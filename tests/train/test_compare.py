@@ -64,6 +64,8 @@ def test_table_figure_verdict_and_ensemble(trained: Run, second: Run, tmp_path: 
         (mean.argmax(axis=1) == labels).mean(), abs=6e-4
     )
     text = (tmp_path / "comparison.md").read_text()
+    assert "they differ in model: test_efficientnet" in text and "image_size: 64 " in text
+    assert "differ in seed" not in text and "differ in split" not in text
     assert text.count("\n| ") == 4 and "exchange of" in text and "ensemble of 2" in text
     assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
 

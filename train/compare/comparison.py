@@ -11,6 +11,9 @@ from train.compare.table import HEADINGS, Row, aligned, cells_of, draw, markdown
 from train.evaluate.metrics import Scores, score
 from train.evaluate.paired_test import paired_test
 
+# Options that change where a run is computed and written, not what.
+BESIDE_THE_POINT = {"out", "wandb", "workers", "cache", "cache_limit", "split"}
+
 
 def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
     """Write the table and the figure into `out`; the table and the verdict as text.
@@ -23,7 +26,7 @@ def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
     check_same_split(runs)
     rows = [Row(run.backbone, run.name, _score(run, run.probabilities), run) for run in runs]
     rows.sort(key=lambda row: -row.test.accuracy)
-    lines = [verdict(rows[0], rows[1])]
+    lines = [verdict(rows[0], rows[1]), *differences(runs)]
     if ensemble:
         mean = np.mean([run.probabilities for run in runs], axis=0)
         rows.append(Row("ensemble", "mean of all", _score(runs[0], mean), None))
@@ -53,6 +56,17 @@ def check_same_split(runs: list[FinishedRun]) -> None:
                 f"{first.name} and {other.name} have different splits: {len(groups)} groups are "
                 f"not in the same part ({named}); train one with --split of the other's split.csv"
             )
+
+
+def differences(runs: list[FinishedRun]) -> list[str]:
+    """One line for each option in which the runs differ; for none, one line that says so."""
+    lines = []
+    for name in sorted(set.union(*(set(run.options) for run in runs)) - BESIDE_THE_POINT):
+        values = [str(run.options.get(name)) for run in runs]
+        if len(set(values)) > 1:
+            each = [f"{value} ({run.name})" for value, run in zip(values, runs, strict=True)]
+            lines.append(f"{name}: {', '.join(each)}")
+    return [f"they differ in {line}" for line in lines] or ["they differ in no option"]
 
 
 def _score(run: FinishedRun, probabilities: np.ndarray) -> Scores:

@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,15 +20,16 @@ BATCH = 32
 class FinishedRun:
     """A run that can be compared.
 
-    part: {path: "test" or the fold that held it out}; groups: {path: its group}; of the tested
-    examples, sorted by path: paths str (n,), labels int64 (n,), probabilities float (n, C).
-    validation: mean accuracy of the folds; seconds: of the training; images_per_second: of the
-    model on this machine, None if it was not measured.
+    options: of its config.yaml; part: {path: "test" or the fold that held it out}; groups: {path:
+    its group}; of the tested examples, sorted by path: paths str (n,), labels int64 (n,),
+    probabilities float (n, C). validation: mean accuracy of the folds; seconds: of the training;
+    images_per_second: of the model on this machine, None if it was not measured.
     """
 
     name: str
     backbone: str
     classes: tuple[str, ...]
+    options: dict[str, Any]
     part: dict[str, str]
     groups: dict[str, str]
     paths: np.ndarray
@@ -67,6 +69,7 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
         name=folder.name,
         backbone=facts.backbone,
         classes=classes,
+        options=facts.config,
         part=part,
         groups=groups,
         paths=np.array([path for path, _, _ in tested]),

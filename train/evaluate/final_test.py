@@ -1,7 +1,7 @@
 """After the folds: make the model that is shipped and test it once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from common.recordings import by_recording
 from train.evaluate.answers import Answers, answers_of
 from train.evaluate.calibration import fit_temperature, probabilities_of
 from train.evaluate.metrics import Scores, score
+from train.evaluate.precision_recall import ClassCurve, class_curves
 from train.evaluate.results import CrossValidation, Results
-from train.loop.cross_validation import Trainer, positions_in
+from train.loop.cross_validation import Trainer
 from train.loop.fit import Progress
 from train.models.ensemble import ensemble_of
 
@@ -40,7 +41,7 @@ class FinalTest:
     """The shipped model and what its one test gave.
 
     folds: what each fold held out, by its own model; test: the test part, by the shipped one;
-    answers: the same before calibration.
+    answers: the same before calibration; curves: of folds and test together.
     """
 
     model: Any
@@ -48,6 +49,7 @@ class FinalTest:
     folds: list[HeldOut]
     test: HeldOut
     answers: Answers
+    curves: list[ClassCurve]
 
     @property
     def weights(self) -> dict[str, torch.Tensor]:
@@ -76,16 +78,44 @@ def run_final_test(trainer: Trainer, finished: list[Progress], ready: "Prepared"
         HeldOut(str(k), validation, probabilities_of(_logits(progress), temperature))
         for k, (progress, (_, validation)) in enumerate(zip(tried, folds, strict=True), start=1)
     ]
-    majority = int(np.bincount(labels[positions_in(folds)]).argmax())
-    pictures, recordings = scores_of(tested, ready.examples, majority)
-    results = Results(
-        test=pictures,
-        test_recordings=recordings,
+    results, curves = _figures(tested, held_out, ready)
+    results = replace(
+        results,
         cross_validation=cross_validation(tried, folds, labels),
         final=about,
         temperature=temperature,
     )
-    return FinalTest(model, results, held_out, tested, answers)
+    return FinalTest(model, results, held_out, tested, answers, curves)
+
+
+def _figures(
+    tested: HeldOut, folds: list[HeldOut], ready: "Prepared"
+) -> tuple[Results, list[ClassCurve]]:
+    """The scores of the test, of the folds and of both together, and the curves of the latter."""
+    examples, everything = ready.examples, merged([*folds, tested])
+    majority = int(np.bincount(examples.labels[ready.split.development]).argmax())
+    test, validation, together = (
+        scores_of(part, examples, majority) for part in (tested, merged(folds), everything)
+    )
+    whole_recordings = test[1] is not None
+    results = Results(
+        test=test[0],
+        temperature=1.0,
+        test_recordings=test[1],
+        validation=validation[1] if whole_recordings else validation[0],
+        held_out=together[0],
+        held_out_recordings=together[1] if whole_recordings else None,
+    )
+    return results, curves_of(everything, examples, whole_recordings=whole_recordings)
+
+
+def merged(parts: Sequence[HeldOut]) -> HeldOut:
+    """All parts as one: each example once, with the mean of its probabilities."""
+    everywhere = np.concatenate([part.positions for part in parts])
+    positions, index = np.unique(everywhere, return_inverse=True)
+    total = np.zeros((len(positions), parts[0].probabilities.shape[1]))
+    np.add.at(total, index, np.concatenate([part.probabilities for part in parts]))
+    return HeldOut("all", positions, total / np.bincount(index)[:, None])
 
 
 def scores_of(
@@ -106,6 +136,18 @@ def scores_of(
         return alone, None
     averaged = by_recording(held_out.probabilities, labels, recordings, groups)
     return alone, score(*averaged, classes=examples.classes, majority=majority)
+
+
+def curves_of(
+    held_out: HeldOut, examples: "Examples", *, whole_recordings: bool
+) -> list[ClassCurve]:
+    """Precision and recall of each class, by recording or by example."""
+    at, probabilities = held_out.positions, held_out.probabilities
+    labels = examples.labels[at]
+    if whole_recordings:
+        groups, recordings = examples.groups[at], examples.recordings[at]
+        probabilities, labels, _ = by_recording(probabilities, labels, recordings, groups)
+    return class_curves(probabilities, labels, examples.classes)
 
 
 def shipped(

@@ -19,7 +19,7 @@ from data.images.picture_array import PictureArray
 from data.summary import count_classes
 from train.evaluate.answers import answers_of
 from train.evaluate.calibration import probabilities_of
-from train.evaluate.final_test import HeldOut, scores_of, write_predictions
+from train.evaluate.final_test import HeldOut, curves_of, scores_of, write_predictions
 from train.evaluate.results import Results
 from train.evaluate.shift_report import shift_lines
 from train.models import model_file
@@ -71,6 +71,7 @@ def evaluate_folder(
         notes=[f"left out: {reason}" for reason in left_out],
         audit=AuditReport.of(found),
         data=str(folder),
+        curves=curves_of(held_out, examples, whole_recordings=recordings is not None),
         command=shlex.join(["python", "-m", "train.evaluate", str(model), str(folder)]),
     )
     out.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,18 @@
 """What the numbers mean: accuracy with its interval, and the figures of every class."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from common.intervals import group_interval
-from train.evaluate.calibration import ConfidenceBin, expected_calibration_error, reliability
+from train.evaluate.calibration import (
+    ConfidenceBin,
+    calibration_by_chance,
+    expected_calibration_error,
+    reliability,
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,9 @@ class Scores:
     """Every figure of one set of predictions; shares are in [0, 1].
 
     n_groups: of examples that stand or fall together; majority_baseline: the accuracy of always
-    answering majority_class; confusion_matrix: counts, rows true, columns predicted; top5_accuracy:
-    None for five classes or fewer.
+    answering majority_class; confusion_matrix: counts, rows true, columns predicted, empty where it
+    was not kept; top5_accuracy: None for five classes or fewer; calibration_error_by_chance: mean
+    and 95th percentile that a perfectly calibrated model would have in such a test.
     """
 
     n: int
@@ -45,24 +51,38 @@ class Scores:
     per_class: dict[str, ClassScores]
     confusion_matrix: list[list[int]]
     top5_accuracy: float | None = None
+    calibration_error_by_chance: tuple[float, float] = (0.0, 1.0)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The figures as plain data for JSON, without those that there are none of."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+    @property
+    def off_calibration(self) -> bool:
+        """Whether the probabilities are off by more than chance, with so few examples, explains."""
+        return self.expected_calibration_error > self.calibration_error_by_chance[1]
+
+    def to_dict(self, *, matrix: bool = True) -> dict[str, Any]:
+        """The figures as plain data for JSON, without those that there are none of.
+
+        matrix: with the confusion matrix.
+        """
+        kept = self if matrix else replace(self, confusion_matrix=[])
+        return {key: value for key, value in asdict(kept).items() if value is not None}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Scores":
         """The scores that `to_dict` made plain."""
-        low, high = plain["accuracy_interval_95"]
-        bins = [ConfidenceBin(**one) for one in plain["reliability"]]
-        per_class = {name: _class_scores(row) for name, row in plain["per_class"].items()}
-        typed = {"accuracy_interval_95": (low, high), "reliability": bins, "per_class": per_class}
-        return cls(**plain | typed)
+        typed = _with_pairs(plain, "accuracy_interval_95", "calibration_error_by_chance")
+        typed["reliability"] = [
+            ConfidenceBin(**_with_pairs(one, "by_chance")) for one in plain["reliability"]
+        ]
+        typed["per_class"] = {
+            name: ClassScores(**_with_pairs(row, "recall_interval_95"))
+            for name, row in plain["per_class"].items()
+        }
+        return cls(**typed)
 
 
-def _class_scores(plain: dict[str, Any]) -> ClassScores:
-    low, high = plain["recall_interval_95"]
-    return ClassScores(**plain | {"recall_interval_95": (low, high)})
+def _with_pairs(plain: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The values, with tuples under the names: JSON has lists."""
+    return plain | {name: tuple(plain[name]) for name in names if name in plain}
 
 
 def score(
@@ -85,6 +105,7 @@ def score(
     if len(classes) > 5:
         best = np.argsort(-probabilities, axis=1)[:, :5]
         top5 = float((best == labels[:, None]).any(axis=1).mean())
+    by_chance = calibration_by_chance(probabilities, labels, groups)
     return Scores(
         n=len(labels),
         n_groups=len(np.unique(groups)),
@@ -96,10 +117,11 @@ def score(
         majority_baseline=float((labels == majority).mean()),
         majority_class=classes[majority],
         expected_calibration_error=expected_calibration_error(probabilities, labels),
-        reliability=reliability(probabilities, labels),
+        reliability=reliability(probabilities, labels, by_chance=by_chance.bins),
         per_class=score_classes(predicted, labels, groups, classes),
         confusion_matrix=confusion_matrix(labels, predicted, labels=numbers).tolist(),
         top5_accuracy=top5,
+        calibration_error_by_chance=(by_chance.mean, by_chance.limit),
     )
 
 

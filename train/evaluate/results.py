@@ -1,6 +1,7 @@
 """All figures of a run: what metrics.json holds, and what the model file carries."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from train.evaluate.metrics import Scores
+
+MANY_CLASSES = 100
+OF_FOLDS = ("validation", "held_out", "held_out_recordings")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,9 @@ class Results:
     """The figures of a model on its test part, and of the folds before it.
 
     test: by picture, or by row of a table (unit); test_recordings: by recording, where some have
-    several pictures; temperature: what logits are divided by; final: what the model is, in words;
+    several pictures; validation: of what the folds held out, by recording or example as `main`;
+    held_out, held_out_recordings: of both together, every example by a model that was not trained
+    on it; temperature: what logits are divided by; final: what the model is, in words;
     domain_shift: how far the pictures are from those of training; seconds: of the whole run.
     """
 
@@ -53,6 +59,9 @@ class Results:
     temperature: float
     test_recordings: Scores | None = None
     cross_validation: CrossValidation | None = None
+    validation: Scores | None = None
+    held_out: Scores | None = None
+    held_out_recordings: Scores | None = None
     final: str = ""
     unit: str = "picture"
     domain_shift: Sequence[str] = ()
@@ -64,6 +73,23 @@ class Results:
         return self.test_recordings or self.test
 
     @property
+    def estimate(self) -> Scores:
+        """The scores to quote: of all that was held out, as there is more of it than of the test.
+
+        Without folds, those of the test.
+        """
+        return self.held_out_recordings or self.held_out or self.main
+
+    @property
+    def parts_differ(self) -> bool:
+        """Whether the accuracies of test and folds differ by more than chance, 95 of 100 times."""
+        if not self.validation:
+            return False
+        ends = [one.accuracy_interval_95 for one in (self.main, self.validation)]
+        reach = math.hypot(*((high - low) / 2 for low, high in ends))
+        return abs(self.main.accuracy - self.validation.accuracy) > reach
+
+    @property
     def main_unit(self) -> str:
         """What `main` counts, in the plural."""
         return "recordings" if self.test_recordings else f"{self.unit}s"
@@ -72,16 +98,24 @@ class Results:
         """The same with the seconds that the run has taken."""
         return replace(self, seconds=round(seconds, 1))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The figures as plain data for JSON, without those that there are none of."""
-        plain: dict[str, Any] = {"test": self.test.to_dict()}
+    def to_dict(self, *, matrices: bool = True) -> dict[str, Any]:
+        """The figures as plain data for JSON, without those that there are none of.
+
+        matrices: with confusion matrices, which grow with the square of the number of classes;
+        those of the folds are left out for more than 100 classes.
+        """
+        few = matrices and len(self.test.per_class) <= MANY_CLASSES
+        plain: dict[str, Any] = {"test": self.test.to_dict(matrix=matrices)}
         if self.cross_validation:
             plain["cross_validation"] = self.cross_validation.to_dict()
+        for name in OF_FOLDS:
+            if (scores := getattr(self, name)) is not None:
+                plain[name] = scores.to_dict(matrix=few)
         if self.final:
             plain["final"] = self.final
         plain["temperature"] = self.temperature
         if self.test_recordings:
-            plain["test_recordings"] = self.test_recordings.to_dict()
+            plain["test_recordings"] = self.test_recordings.to_dict(matrix=matrices)
         if self.unit != "picture":
             plain["unit"] = self.unit
         if self.domain_shift:
@@ -103,6 +137,7 @@ class Results:
             temperature=plain["temperature"],
             test_recordings=Scores.from_dict(recordings) if recordings else None,
             cross_validation=CrossValidation(folds["accuracy"], folds["loss"]) if folds else None,
+            **{name: Scores.from_dict(plain[name]) for name in OF_FOLDS if name in plain},
             final=plain.get("final", ""),
             unit=plain.get("unit", "picture"),
             domain_shift=plain.get("distance", ()),
@@ -126,6 +161,12 @@ class Results:
             lines.append(
                 f"by recording {self.test_recordings.accuracy:.3f} ({low:.3f} to {high:.3f}), "
                 f"clips averaged, {self.test_recordings.n} recordings"
+            )
+        if self.validation:
+            low, high = self.estimate.accuracy_interval_95
+            lines.append(
+                f"to quote: {self.estimate.accuracy:.3f} ({low:.3f} to {high:.3f}) of "
+                f"{self.estimate.n} {self.main_unit}, each by a model that was not trained on it"
             )
         if folds := self.cross_validation:
             lines.append(

@@ -4,15 +4,17 @@ from train.evaluate.metrics import Scores
 from train.evaluate.results import Results
 from train.report.run_report import EvaluationProtocol, RunReport
 
+TELLING = 0.1  # a calibration error that chance explains is news only where chance is below this
+MAX_NAMED = 5
+
 
 def supports(report: RunReport) -> list[str]:
     """Sentences on what was done so that the accuracy is an honest one."""
-    protocol = report.protocol
+    protocol, results = report.protocol, report.results
     lines = ["The model and its temperature were not changed by these pictures."]
     if protocol.trained == "on other groups":
         lines = [
-            "The test part was looked at once, by the model in model.pth, after everything was "
-            "chosen."
+            "The test part was used once, by the model in model.pth, after everything was chosen."
         ]
     if protocol.split:
         lines.append(f"The test part was given by {protocol.split}.")
@@ -22,27 +24,42 @@ def supports(report: RunReport) -> list[str]:
         )
         if report.n_duplicates and protocol.duplicates != "ignore" and not protocol.split:
             lines.append(f"{report.n_duplicates} pairs of duplicate pictures share a side as well.")
-    error = report.results.test.expected_calibration_error
-    if error < 0.1:
+    if results.validation and not results.parts_differ:
         lines.append(
-            f"Probabilities mean what they say: off by {100 * error:.0f} points on average."
+            "Test and cross-validation agree: they differ by no more than chance explains for so "
+            "few groups."
         )
+    calibrated = results.estimate.calibration_error_by_chance[1] < TELLING
+    if calibrated and not results.estimate.off_calibration:
+        lines.append(calibration_sentence(results.estimate))
     return lines
+
+
+def calibration_sentence(scores: Scores) -> str:
+    """How far the probabilities are off, beside what chance alone gives with so few examples."""
+    error = 100 * scores.expected_calibration_error
+    mean, limit = (100 * figure for figure in scores.calibration_error_by_chance)
+    chance = (
+        f"a perfectly calibrated model would be off by {mean:.0f} in such a test, and in 95 of 100 "
+        f"by up to {limit:.0f}"
+    )
+    if scores.off_calibration:
+        return f"Probabilities are off by {error:.0f} points on average: {chance}."
+    if limit < 100 * TELLING:
+        return f"Probabilities mean what they say: off by {error:.0f} points; {chance}."
+    return (
+        f"Too few examples to tell whether probabilities mean what they say: off by {error:.0f} "
+        f"points; {chance}."
+    )
 
 
 def cautions(results: Results, protocol: EvaluationProtocol) -> list[str]:
     """Sentences on what the accuracy does not tell."""
-    lines = _of_protocol(protocol) + _of_figures(results.main)
-    error = results.test.expected_calibration_error
-    if error >= 0.1:
-        lines.append(f"Probabilities are off by {100 * error:.0f} points on average.")
-    untested = [name for name, row in results.test.per_class.items() if not row.n]
-    if untested:
-        lines.append(f"Nothing is known about {', '.join(untested)}: no test {results.unit}s.")
+    lines = _of_protocol(protocol) + _of_figures(results)
     if results.cross_validation:
         lines.append(
-            "Validation figures are a little too good: each epoch was chosen by the fold that "
-            "measures it."
+            "Cross-validation is a little optimistic, since each fold chose its best epoch by the "
+            "examples that measure it, and a little pessimistic, since it trained on less."
         )
     if protocol.trained == "on other groups":
         lines.append(
@@ -70,7 +87,8 @@ def _of_protocol(protocol: EvaluationProtocol) -> list[str]:
     return lines
 
 
-def _of_figures(scores: Scores) -> list[str]:
+def _of_figures(results: Results) -> list[str]:
+    scores = results.estimate
     low, high = scores.accuracy_interval_95
     lines = []
     if low <= scores.majority_baseline:
@@ -83,4 +101,36 @@ def _of_figures(scores: Scores) -> list[str]:
             f"Only {scores.n_groups} groups were tested: the true accuracy may be anywhere from "
             f"{100 * low:.0f} to {100 * high:.0f} %."
         )
+    if results.parts_differ:
+        lines.append(
+            "Test and cross-validation differ by more than chance explains: the test part is "
+            "easier or harder than the rest."
+        )
+    if scores.off_calibration or scores.calibration_error_by_chance[1] >= TELLING:
+        lines.append(calibration_sentence(scores))
+    untested = [name for name, row in results.test.per_class.items() if not row.n]
+    if untested:
+        more = f" and {len(untested) - MAX_NAMED} more" if len(untested) > MAX_NAMED else ""
+        named = ", ".join(untested[:MAX_NAMED])
+        lines.append(f"No test {results.unit}s of {named}{more}: nothing is known about them.")
     return lines
+
+
+def quotation(report: RunReport) -> str:
+    """One sentence to paste: the accuracy with its interval, on what, and how it was measured."""
+    results, protocol = report.results, report.protocol
+    scores = results.estimate
+    low, high = (100 * end for end in scores.accuracy_interval_95)
+    said = (
+        f"{report.setting.split(',')[0]} classified {100 * scores.accuracy:.1f} % of {scores.n} "
+        f"{results.main_unit} in {len(scores.per_class)} classes correctly (95 % interval "
+        f"{low:.0f} to {high:.0f} %, {scores.n_groups} groups; always answering "
+        f"{scores.majority_class} would have {100 * scores.majority_baseline:.0f} %)"
+    )
+    if results.cross_validation and results.validation:
+        by = "split by picture" if protocol.group == "none" else "split by group"
+        n_folds = len(results.cross_validation.accuracy)
+        said += (
+            f", each by a model that was not trained on it ({n_folds} folds and a test part, {by})"
+        )
+    return said + "."

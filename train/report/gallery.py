@@ -13,10 +13,8 @@ from train.evaluate.answers import BatchesOf
 from train.models.classifier import Classifier
 from train.models.gradcam import grad_cam
 
-N_CONFUSIONS, N_PER_CONFUSION = 5, 3
-N_MISTAKES = 8
-N_TYPICAL = 12
-N_HEAT_MISTAKES = 6
+N_CONFUSIONS, N_PER_CONFUSION, N_TYPICAL = 8, 3, 12
+SURE = 0.9  # a mistake of this probability is a reason to look at the label
 
 PicturesOf = Callable[[np.ndarray], np.ndarray]  # positions (k,) -> uint8 (k, H, W, 3)
 HeatOf = Callable[[np.ndarray, np.ndarray], np.ndarray]  # and class indices (k,) -> (k, h, w)
@@ -54,13 +52,17 @@ class Answered:
 
 @dataclass(frozen=True)
 class Tile:
-    """One example as it is shown; picture and heat are data URIs, top the likeliest three."""
+    """One example as it is shown; picture and heat are data URIs, top the likeliest three.
+
+    second_look: whether its label should be looked at again.
+    """
 
     path: str
     truth: str
     top: list[tuple[str, float]]
     picture: str
     heat: str | None = None
+    second_look: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,11 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Everything that is shown; the tiles with heat are empty when the network has no such maps."""
+    """Everything that is shown; n_more: the mistakes that are not."""
 
     confusions: list[Confusion]
-    mistakes: list[Tile]
-    typical_heat: list[Tile]
-    mistakes_heat: list[Tile]
+    typical: list[Tile]
+    n_more: int
 
 
 def pictures_of(batches: BatchesOf) -> PicturesOf:
@@ -117,12 +118,6 @@ def confusions(tested: Answered) -> list[tuple[int, int, np.ndarray]]:
     return [(truth, predicted, np.array(positions)) for (truth, predicted), positions in ranked]
 
 
-def mistakes(tested: Answered, n: int) -> np.ndarray:
-    """Positions of the n most confident mistakes, int (k,), the most confident first."""
-    wrong = np.flatnonzero(tested.predicted != tested.labels)
-    return wrong[np.argsort(-tested.confidence[wrong], kind="stable")][:n]
-
-
 def typical(tested: Answered, n: int) -> np.ndarray:
     """Positions of the most confidently right example of each class, of n classes at most."""
     right = tested.predicted == tested.labels
@@ -134,44 +129,45 @@ def typical(tested: Answered, n: int) -> np.ndarray:
     return np.array(best[:n], dtype=int)
 
 
-def gallery_of(tested: Answered) -> Gallery:
-    """Choose what is shown of the tested examples."""
-    wrong = mistakes(tested, N_MISTAKES)
+def gallery_of(tested: Answered, *, trusted: bool) -> Gallery:
+    """Choose what is shown: mistakes by kind, each once, and the surest right answers.
+
+    trusted: whether probabilities mean what they say, so that a confident mistake is a reason to
+    look at the label again.
+    """
+    ranked = confusions(tested)
     counts = np.bincount(tested.labels, minlength=len(tested.classes))
-    typical_heat: list[Tile] = []
-    mistakes_heat: list[Tile] = []
-    with suppress(ValueError):  # transformers have no feature maps
-        typical_heat = tiles(tested, typical(tested, N_TYPICAL), with_heat=True)
-        mistakes_heat = tiles(tested, wrong[:N_HEAT_MISTAKES], with_heat=True)
+    shown = [
+        Confusion(
+            truth=tested.classes[truth],
+            predicted=tested.classes[predicted],
+            n=len(positions),
+            share=float(len(positions) / counts[truth]),
+            tiles=tiles(tested, positions[:N_PER_CONFUSION], trusted=trusted),
+        )
+        for truth, predicted, positions in ranked[:N_CONFUSIONS]
+    ]
+    n_wrong = sum(len(positions) for _, _, positions in ranked)
     return Gallery(
-        confusions=[
-            Confusion(
-                truth=tested.classes[truth],
-                predicted=tested.classes[predicted],
-                n=len(positions),
-                share=float(len(positions) / counts[truth]),
-                tiles=tiles(tested, positions[:N_PER_CONFUSION]),
-            )
-            for truth, predicted, positions in confusions(tested)[:N_CONFUSIONS]
-        ],
-        mistakes=tiles(tested, wrong),
-        typical_heat=typical_heat,
-        mistakes_heat=mistakes_heat,
+        confusions=shown,
+        typical=tiles(tested, typical(tested, N_TYPICAL), trusted=trusted),
+        n_more=n_wrong - sum(len(confusion.tiles) for confusion in shown),
     )
 
 
-def tiles(tested: Answered, positions: np.ndarray, *, with_heat: bool = False) -> list[Tile]:
+def tiles(tested: Answered, positions: np.ndarray, *, trusted: bool) -> list[Tile]:
     """The examples at the positions as they are shown."""
     if not len(positions):
         return []
     pictures = tested.pictures(positions)
     heats: list[np.ndarray | None] = [None] * len(positions)
-    if with_heat:
+    with suppress(ValueError):  # transformers have no feature maps
         heats = list(tested.heat(positions, tested.predicted[positions]))
     shown = []
     for i, picture, heat in zip(positions, pictures, heats, strict=True):
         row = tested.probabilities[i]
         best = np.argsort(-row, kind="stable")[:3]
+        wrong = best[0] != tested.labels[i]
         shown.append(
             Tile(
                 path=str(tested.paths[i]),
@@ -181,6 +177,7 @@ def tiles(tested: Answered, positions: np.ndarray, *, with_heat: bool = False) -
                 heat=None
                 if heat is None
                 else thumbnail_uri(overlay(picture, heat), shape=tested.shape),
+                second_look=bool(trusted and wrong and row[best[0]] >= SURE),
             )
         )
     return shown

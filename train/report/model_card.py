@@ -6,7 +6,7 @@ from pathlib import Path
 from common.files import write_text
 from common.html import fill_template
 from train.models.facts import ModelFacts
-from train.report.caveats import cautions, supports
+from train.report.caveats import cautions, quotation, supports
 from train.report.run_report import RunReport
 
 
@@ -19,6 +19,7 @@ def write_card(run: Path, report: RunReport, model: ModelFacts) -> None:
         main=report.results.main,
         unit=report.results.unit,
         model=model,
+        quotation=quotation(report),
         supports=supports(report),
         cautions=cautions(report.results, report.protocol),
         date=time.strftime("%Y-%m-%d"),

@@ -17,6 +17,7 @@ from train.evaluate.final_test import (
     write_history,
     write_predictions,
 )
+from train.evaluate.frozen_features import FrozenFeatures
 from train.evaluate.results import Results
 from train.loop.cross_validation import Log, Trainer
 from train.loop.fit import Progress
@@ -85,6 +86,10 @@ class Training(Protocol):
         """What the distance of many inputs is measured against, if it is."""
         ...
 
+    def frozen(self, trainer: Trainer) -> FrozenFeatures | None:
+        """The frozen features of the training part, if the last layer was trained on such."""
+        ...
+
     def program(self, model: Any) -> "onnx.ModelProto":
         """The model as an ONNX program."""
         ...
@@ -120,6 +125,8 @@ def write_run(
         audit=ready.audit,
         data=str(settings.options.get("data", "")),
         command=settings.command,
+        curves=final.curves,
+        frozen=training.frozen(trainer),
         options=settings.text,
     )
     write_report(
@@ -143,7 +150,7 @@ def _model_facts(
         temperature=results.temperature,
         render=settings.render,
         config=settings.options,
-        metrics=results.to_dict(),
+        metrics=results.to_dict(matrices=False),
         novelty=training.novelty(trainer),
         domain=training.domain(trainer),
         revision=model_file.revision(),

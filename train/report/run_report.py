@@ -1,11 +1,13 @@
 """What a report says: built once from a finished run or an evaluation, then handed on whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from data.audit.report import AuditReport
 from data.summary import ClassCount
+from train.evaluate.frozen_features import FrozenFeatures
+from train.evaluate.precision_recall import ClassCurve
 from train.evaluate.results import Results
 
 Trained = Literal["on other groups", "on these pictures", "unknown"]
@@ -40,7 +42,9 @@ class RunReport:
 
     setting: the network, its weights and the device, in one line; counts: (class, examples, groups,
     tested examples) of each class and of all; audit: what the audit of the folder found, None for
-    a table; data: the folder or table; command: what repeats the run; options: its config.yaml.
+    a table; data: the folder or table; command: what repeats the run; options: its config.yaml;
+    curves: precision and recall of what was held out; frozen: of the training part, None where
+    there are none.
     """
 
     title: str
@@ -53,6 +57,8 @@ class RunReport:
     data: str
     command: str
     options: str = ""
+    curves: list[ClassCurve] = field(default_factory=list)
+    frozen: FrozenFeatures | None = None
 
     @property
     def n_duplicates(self) -> int:

@@ -91,6 +91,9 @@ class TableTraining:
     def domain(self, trainer: Trainer) -> None:
         """Nothing: the distance of rows is not measured."""
 
+    def frozen(self, trainer: Trainer) -> None:
+        """Nothing: a table's network has no pretrained features."""
+
     def program(self, model: Any) -> onnx.ModelProto:
         """The model as ONNX, from float32 rows (B, F)."""
         if isinstance(model, Baseline):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from data.audit.report import AuditReport, DuplicatePair, Thumbnail
@@ -19,12 +20,11 @@ from data.summary import ClassCount
 from tests.helpers import Run
 from train.evaluate.metrics import Scores, score
 from train.evaluate.results import CrossValidation, Results
-from train.report.caveats import cautions, supports
+from train.report.caveats import calibration_sentence, cautions, quotation, supports
 from train.report.gallery import (
     Answered,
     confusions,
     gallery_of,
-    mistakes,
     overlay,
     typical,
 )
@@ -98,6 +98,7 @@ def report_of(about: Answered) -> RunReport:
         notes=[EVIL],
         audit=AuditReport(
             notes=[EVIL],
+            passed=[EVIL],
             colour_map=EVIL,
             n_pictures=40,
             n_exact=1,
@@ -139,17 +140,30 @@ def test_the_examples_shown_are_the_ones_they_are_said_to_be() -> None:
     for truth, predicted, positions in ranked:
         assert (about.labels[positions] == truth).all()
         assert (about.predicted[positions] == predicted).all()
-    worst = mistakes(about, 5)
-    assert (about.labels[worst] != about.predicted[worst]).all()
+        assert (np.diff(about.confidence[positions]) <= 0).all()
     wrong = about.labels != about.predicted
-    assert about.confidence[worst[0]] == about.confidence[wrong].max()
     for label, i in enumerate(typical(about, 3)):
         right = (about.labels == label) & ~wrong
         assert about.confidence[i] == about.confidence[right].max() and right[i]
-    first = gallery_of(about).mistakes[0]
-    assert first.path == about.paths[worst[0]]
-    assert first.top[0][0] == about.classes[about.predicted[worst[0]]]
-    assert first.top[0][1] == pytest.approx(about.confidence[worst[0]])
+    gallery = gallery_of(about, trusted=True)
+    worst = ranked[0][2][0]
+    first = gallery.confusions[0].tiles[0]
+    assert first.path == about.paths[worst]
+    assert first.top[0][0] == about.classes[about.predicted[worst]]
+    assert first.top[0][1] == pytest.approx(about.confidence[worst])
+
+
+def test_each_mistake_is_shown_once_and_counted() -> None:
+    about = answers(200)
+    gallery = gallery_of(about, trusted=True)
+    shown = [tile for confusion in gallery.confusions for tile in confusion.tiles]
+    assert len({tile.path for tile in shown}) == len(shown)
+    wrong = about.labels != about.predicted
+    assert len(shown) + gallery.n_more == wrong.sum()
+    sure = {path for path, p in zip(about.paths, about.confidence, strict=True) if p >= 0.9}
+    assert {tile.path for tile in shown if tile.second_look} == sure & {t.path for t in shown}
+    unsure = gallery_of(about, trusted=False)
+    assert not any(t.second_look for confusion in unsure.confusions for t in confusion.tiles)
 
 
 def test_a_perfect_model_has_a_report_too(tmp_path: Path) -> None:
@@ -170,8 +184,7 @@ def test_heat_colours_only_where_it_is() -> None:
 
 
 def test_cautions_follow_from_the_figures() -> None:
-    about = answers()
-    report = report_of(about)
+    report = report_of(answers())
     scores = report.results.test
     results = Results(test=scores, temperature=1.0, cross_validation=CrossValidation([0.5], [1.0]))
     leaky, honest = EvaluationProtocol(group="none"), EvaluationProtocol()
@@ -192,6 +205,59 @@ def test_cautions_follow_from_the_figures() -> None:
     assert "not shown to be better" in doubts and "anywhere from 10 to 60 %" in doubts
 
 
+def over_sure(n: int, confidence: float, accuracy: float) -> Scores:
+    """The scores of n answers of one confidence, of which that share is right."""
+    labels = np.zeros(n, dtype=int)
+    wrong = np.arange(n) >= round(accuracy * n)
+    probabilities = np.full((n, 2), 1 - confidence)
+    probabilities[np.arange(n), wrong.astype(int)] = confidence
+    return score(probabilities, labels, np.arange(n), classes=("a", "b"), majority=0)
+
+
+@pytest.mark.parametrize(
+    ("n", "confidence", "accuracy", "said"),
+    [
+        (30, 0.75, 0.7, "Too few examples to tell"),
+        (2000, 0.75, 0.75, "Probabilities mean what they say"),
+        (2000, 0.75, 0.6, "Probabilities are off by 15 points"),
+        (30, 0.95, 0.6, "Probabilities are off by 35 points"),
+    ],
+)
+def test_calibration_is_judged_against_chance(
+    n: int, confidence: float, accuracy: float, said: str
+) -> None:
+    assert calibration_sentence(over_sure(n, confidence, accuracy)).startswith(said)
+
+
+def test_the_sentence_to_quote_is_of_all_that_was_held_out() -> None:
+    report = report_of(answers())
+    few, all_of_it = over_sure(20, 0.9, 0.95), over_sure(100, 0.9, 0.86)
+    results = Results(
+        test=few,
+        temperature=1.0,
+        cross_validation=CrossValidation([0.8, 0.9], [1.0, 0.9]),
+        validation=over_sure(80, 0.9, 0.84),
+        held_out=all_of_it,
+    )
+    assert not results.parts_differ
+    quoted = quotation(dataclasses.replace(report, results=results))
+    assert "86.0 % of 100 pictures" in quoted and "2 folds and a test part" in quoted
+    assert "test and cross-validation differ" not in " ".join(cautions(results, report.protocol))
+    easy = dataclasses.replace(results, validation=over_sure(80, 0.9, 0.4))
+    assert any("differ by more than chance" in s for s in cautions(easy, report.protocol))
+
+
+def test_a_thousand_classes_make_a_report_of_bounded_size(tmp_path: Path) -> None:
+    about = answers(1500, tuple(f"class {i}" for i in range(1000)))
+    counts = [ClassCount(name, 3, 3, 1) for name in (*about.classes, "all")]
+    report = dataclasses.replace(report_of(about), counts=counts)
+    write_report(tmp_path, report, [], about)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 5_000_000 and "of 1000 classes with the lowest recall" in page
+    with Image.open(tmp_path / "confusion_matrix.png") as image:
+        assert max(image.size) < 3000
+
+
 def test_results_survive_their_file() -> None:
     scores = scores_of(answers(60, tuple("abcdefg")))
     results = Results(
@@ -199,6 +265,8 @@ def test_results_survive_their_file() -> None:
         temperature=1.3,
         test_recordings=scores,
         cross_validation=CrossValidation([0.5, 0.7], [1.0, 0.9]),
+        validation=scores,
+        held_out=scores,
         final="fold 1's",
         seconds=4.0,
     )
