@@ -52,7 +52,7 @@ format: install-dev ## put every file into the project's format
 	$(RUN) -m ruff check --fix .
 
 bench: install ## time render beside a reference script (AUDIO=class folders, SEED=script.py)
-	$(RUN) bench/render.py $(AUDIO) $(SEED)
+	$(RUN) -m bench.render $(AUDIO) $(SEED)
 
 clean: ## remove .venv and caches; runs/ and spectrograms/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,16 +1,16 @@
 """How fast render is beside the usual way, on the same files in the same run, and what it takes.
 
-    python bench/render.py AUDIO SEED_SCRIPT [--copies 10] [--mp3]
-    python bench/render.py --long-hours 10
+    python -m bench.render AUDIO SEED_SCRIPT [--copies 10] [--mp3]
+    python -m bench.render AUDIO --stages
+    python -m bench.render --long-hours 10
 
 AUDIO holds <class>/<recording>; it is copied `--copies` times under other names into a temporary
 folder, as mp3 at 44.1 kHz stereo with --mp3. SEED_SCRIPT is the reference: it is called with
 AUDIO_DIR OUT_DIR on one core and prints "... N recordings/s". Ours is the whole command, start-up
 counted; the reference counts no imports. Processor time and peak memory are those of the process
-and its workers; "peak" is the largest of them. --long-hours renders one recording of so many hours.
+and its workers; "peak" is the largest of them.
 """
 
-import argparse
 import os
 import re
 import shutil
@@ -23,8 +23,28 @@ from pathlib import Path
 
 import numpy as np
 
+from common.cli import DONE, PositiveFloat, PositiveInt, config_from, make_parser, option, run
+from render import RenderSettings
+from render.audio.decode import decode_stream
+from render.audio.stream import windows
+from render.output.reconcile import fingerprint
+from render.spectrogram.image import picture, png_bytes
+from render.spectrogram.spectra import Clip, mel
+
 ROOT = Path(__file__).resolve().parent.parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """What is measured"""
+
+    copies: PositiveInt = option(10, "number of copies of each recording")
+    mp3: bool = option(False, "encode the recordings as mp3 first, 44.1 kHz stereo, 192 kbit/s")
+    stages: bool = option(False, "print the processor time of each stage of rendering only")
+    long_hours: PositiveFloat | None = option(
+        None, "render one recording of so many hours, noise at 44.1 kHz, instead"
+    )
 
 
 @dataclass(frozen=True)
@@ -88,14 +108,6 @@ def rate(text: str) -> float:
 
 def stages(audio: Path) -> None:
     """Print the processor time of each stage of rendering, per recording, in this one process."""
-    sys.path.insert(0, str(ROOT))  # before this file's folder, where this file is `render`
-    from render import RenderSettings
-    from render.audio.decode import decode_stream
-    from render.audio.stream import windows
-    from render.output.reconcile import fingerprint
-    from render.spectrogram.image import picture, png_bytes
-    from render.spectrogram.spectra import mel
-
     s = RenderSettings()
     taken: dict[str, float] = {}
     marks = [time.process_time()]
@@ -115,7 +127,7 @@ def stages(audio: Path) -> None:
         ]
         lap("decoding")
         for y in clips:
-            mel(np.resize(y, s.clip_samples), s, s.n_fft)
+            mel(Clip(np.resize(y, s.clip_samples), s), s.n_fft)
             lap("mel spectrum")
             image = picture(np.resize(y, s.clip_samples), s)
             lap("dB, levels")
@@ -132,7 +144,7 @@ def compare(audio: Path, seed_script: Path, count: int, mp3: bool) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         n = copies(audio, work / "audio", count, mp3)
-        staged = on_cores([python, __file__, "--stages", str(work / "audio")], 1)
+        staged = on_cores([python, "-m", "bench.render", str(work / "audio"), "--stages"], 1)
         ours = {}
         for cores in (1, 2):
             command = [python, "-m", "render", str(work / "audio"), "--jobs", str(cores)]
@@ -143,9 +155,9 @@ def compare(audio: Path, seed_script: Path, count: int, mp3: bool) -> None:
     print(f"{n} recordings{', mp3 44.1 kHz stereo' if mp3 else ''}, load {os.getloadavg()}")
     print(f"{'cores':20}recordings/s        CPU per recording   peak of a process")
     print(f"{'the usual way on 1':20}{usual:8.1f}    1.0 x{_costs(seed, n)}")
-    for cores, run in ours.items():
-        ratio = f"{n / run.seconds:8.1f}  {n / run.seconds / usual:5.1f} x"
-        print(f"{f'render on {cores}':20}{ratio}{_costs(run, n)}")
+    for cores, took in ours.items():
+        ratio = f"{n / took.seconds:8.1f}  {n / took.seconds / usual:5.1f} x"
+        print(f"{f'render on {cores}':20}{ratio}{_costs(took, n)}")
     efficiency = ours[1].seconds / ours[2].seconds / 2
     print(f"parallel efficiency on two cores: {100 * efficiency:.0f} %")
     print(f"a second run, which finds all done: {again.seconds:.1f} s")
@@ -153,8 +165,8 @@ def compare(audio: Path, seed_script: Path, count: int, mp3: bool) -> None:
     print(staged.stdout, end="")
 
 
-def _costs(run: Measured, n: int) -> str:
-    return f"{1000 * run.cpu / n:16.1f} ms{run.peak:16.0f} MiB"
+def _costs(took: Measured, n: int) -> str:
+    return f"{1000 * took.cpu / n:16.1f} ms{took.peak:16.0f} MiB"
 
 
 def long(hours: float) -> None:
@@ -171,33 +183,31 @@ def long(hours: float) -> None:
                 file.write(minute)
         size = path.stat().st_size / 2**30
         command = [sys.executable, "-m", "render", str(path.parent.parent), "--jobs", "1"]
-        run = on_cores([*command, "--out", str(Path(temporary, "out"))], 1)
+        took = on_cores([*command, "--out", str(Path(temporary, "out"))], 1)
         count = len(list(Path(temporary, "out").glob("*/*.png")))
     print(
-        f"{hours:g} hours ({size:.2f} GiB): {count} pictures in {run.seconds:.0f} s, "
-        f"peak {run.peak:.0f} MiB"
+        f"{hours:g} hours ({size:.2f} GiB): {count} pictures in {took.seconds:.0f} s, "
+        f"peak {took.peak:.0f} MiB"
     )
 
 
-def main() -> None:
+def main() -> int:
     """Measure what the flags ask for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("audio", type=Path, nargs="?")
-    parser.add_argument("seed_script", type=Path, nargs="?")
-    parser.add_argument("--copies", type=int, default=10)
-    parser.add_argument("--mp3", action="store_true")
-    parser.add_argument("--long-hours", type=float, help="one recording of so many hours instead")
-    parser.add_argument("--stages", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.stages:
-        stages(args.stages)
-    elif args.long_hours:
-        long(args.long_hours)
-    elif args.audio and args.seed_script:
-        compare(args.audio, args.seed_script.resolve(), args.copies, args.mp3)
+    parser = make_parser("python -m bench.render", __doc__ or "", BenchConfig)
+    parser.add_argument("audio", nargs="?", help="folder of <class>/<recording>")
+    parser.add_argument("seed_script", nargs="?", help="the reference")
+    flags = parser.parse_args()
+    config = config_from(flags, BenchConfig)
+    if config.long_hours:
+        long(config.long_hours)
+    elif flags.audio and config.stages:
+        stages(Path(flags.audio))
+    elif flags.audio and flags.seed_script:
+        compare(Path(flags.audio), Path(flags.seed_script).resolve(), config.copies, config.mp3)
     else:
-        parser.error("AUDIO and SEED_SCRIPT, or --long-hours")
+        parser.error("AUDIO and SEED_SCRIPT, AUDIO and --stages, or --long-hours")
+    return DONE
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,6 +8,7 @@ from render.audio.stream import fill, windows
 from render.settings import RenderSettings
 from render.spectrogram import spectra
 from render.spectrogram.image import brightness
+from render.spectrogram.spectra import Clip
 
 MOST = 4  # clips shown
 
@@ -35,7 +36,7 @@ def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
     axes = figure.subplots(len(clips), len(layers), squeeze=False)
     for row, (start, y) in zip(axes, clips, strict=True):
         for ax, (name, n_fft) in zip(row, layers, strict=True):
-            values = brightness(y, settings, name, n_fft)
+            values = brightness(Clip(y, settings), name, n_fft)
             first = start / settings.sr
             ticks, labels = frequency_ticks(name, n_fft, len(values), settings)
             seconds = (values.shape[1] - 1) * settings.hop_length / settings.sr

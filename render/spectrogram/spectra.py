@@ -40,24 +40,30 @@ def preemphasised(y: np.ndarray, s: RenderSettings) -> np.ndarray:
     return rest if s.edges == "mirror" else np.concatenate((y[:1], rest))
 
 
-def power_frames(y: np.ndarray, s: RenderSettings, n_fft: int, bands: np.ndarray) -> np.ndarray:
-    """|STFT|^2 gathered by `bands` (bands, bins): float32 (bands, frames).
+def power_frames(
+    y: np.ndarray, s: RenderSettings, n_fft: int, *banks: np.ndarray
+) -> list[np.ndarray]:
+    """|STFT|^2 gathered by each of `banks` (bands, bins): float32 (bands, frames) each.
 
     Frame t is centred at sample t * hop_length of the clip, beyond whose ends there is what
-    s.edges says. `bands` is what turns the bins of a frame into rows, for example mel filters.
+    s.edges says. A bank turns the bins of a frame into bands, for example mel filters.
     """
     mode: Literal["reflect", "constant"] = "reflect" if s.edges == "mirror" else "constant"
     y = np.pad(preemphasised(y, s), n_fft // 2, mode=mode)
     frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[:: s.hop_length]
     window = hann(n_fft, s.win_length or n_fft, symmetric=s.window == "hann-symmetric")
-    parts = _parts(bands)
-    out = np.zeros((len(frames), len(bands)), dtype=np.float32)
+    outs = [np.zeros((len(frames), len(bank)), dtype=np.float32) for bank in banks]
+    parts = [
+        (bins, columns, out[:, rows])
+        for bank, out in zip(banks, outs, strict=True)
+        for rows, bins, columns in _parts(bank)
+    ]
     for start in range(0, len(frames), BLOCK):
         X = rfft(frames[start : start + BLOCK] * window, axis=-1)
         power = X.real**2 + X.imag**2
-        for rows, bins, columns in parts:
-            np.matmul(power[:, bins], columns, out=out[start : start + BLOCK, rows])
-    return out.T
+        for bins, columns, out in parts:
+            np.matmul(power[:, bins], columns, out=out[start : start + BLOCK])
+    return [out.T for out in outs]
 
 
 def _parts(bands: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
@@ -180,13 +186,26 @@ def to_db(S: np.ndarray, ref: str, top_db: float, log_offset: float = 0.0) -> np
     return np.clip(S_db, -top_db, 0 if ref == "max" else top_db)
 
 
-def _banded(filters: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """A representation that is the STFT's power gathered by `filters`."""
+class Clip:
+    """The samples of a clip, float32 (n,), with what several channels of its picture share.
 
-    def power(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
-        return power_frames(y, s, n_fft, filters(s, n_fft))
+    Powers of the STFT are computed in one pass for all channels of one n_fft, when first asked for.
+    """
 
-    return power
+    def __init__(self, y: np.ndarray, settings: RenderSettings) -> None:
+        self.y, self.settings = y, settings
+        self._powers: dict[tuple[str, int], np.ndarray] = {}
+
+    def power(self, bank: str, n_fft: int) -> np.ndarray:
+        """|STFT|^2 gathered by the filters of FILTERS[bank]: float32 (bands, frames)."""
+        if (bank, n_fft) not in self._powers:
+            s = self.settings
+            channels = {name for name, own_n_fft in s.layers if own_n_fft == n_fft}
+            names = [bank, *sorted({BANKS[name] for name in channels & set(BANKS)} - {bank})]
+            filters = [FILTERS[name](s, n_fft) for name in names]
+            powers = power_frames(self.y, s, n_fft, *filters)
+            self._powers |= {(name, n_fft): S for name, S in zip(names, powers, strict=True)}
+        return self._powers[bank, n_fft]
 
 
 def _band(s: RenderSettings) -> tuple[float, float]:
@@ -198,42 +217,66 @@ def _mel_bands(s: RenderSettings, n_fft: int) -> np.ndarray:
     return filters(s.sr, n_fft, s.n_mels, *_band(s))
 
 
-mel = _banded(_mel_bands)
-log = _banded(lambda s, n_fft: log_filters(s.sr, n_fft, s.n_mels, *_band(s)))
-stft = _banded(lambda s, n_fft: stft_rows(s.sr, n_fft, *_band(s)))
+FILTERS: dict[str, Callable[[RenderSettings, int], np.ndarray]] = {
+    "mel": _mel_bands,
+    "log": lambda s, n_fft: log_filters(s.sr, n_fft, s.n_mels, *_band(s)),
+    "stft": lambda s, n_fft: stft_rows(s.sr, n_fft, *_band(s)),
+    "bins": lambda s, n_fft: stft_rows(s.sr, n_fft, 0, s.sr / 2),
+}
+# Which of them each representation is computed from; cqt needs none.
+BANKS = {"mel": "mel", "log": "log", "stft": "stft", "chroma": "bins"}
+BANKS |= {"mfcc": "mel", "tempogram": "mel"}
 
 
-def cqt(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+def mel(clip: Clip, n_fft: int) -> np.ndarray:
+    """Power in the bands of the mel scale: (n_mels, frames)."""
+    return clip.power("mel", n_fft)
+
+
+def log(clip: Clip, n_fft: int) -> np.ndarray:
+    """Mean power in bands of equal width in octaves: (n_mels, frames)."""
+    return clip.power("log", n_fft)
+
+
+def stft(clip: Clip, n_fft: int) -> np.ndarray:
+    """Power of the bins from fmin to fmax: (bins, frames)."""
+    return clip.power("stft", n_fft)
+
+
+def cqt(clip: Clip, n_fft: int) -> np.ndarray:
     """Power of the constant-Q transform, 84 semitones up from C1: (84, frames)."""
     import librosa
 
-    fmin = float(librosa.note_to_hz("C1"))
-    C = librosa.cqt(y, sr=s.sr, hop_length=s.hop_length, fmin=fmin, n_bins=CQT_BINS, tuning=0.0)
+    s, fmin = clip.settings, float(librosa.note_to_hz("C1"))
+    C = librosa.cqt(
+        clip.y, sr=s.sr, hop_length=s.hop_length, fmin=fmin, n_bins=CQT_BINS, tuning=0.0
+    )
     return np.abs(C).astype(np.float32) ** 2
 
 
-def mfcc(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+def mfcc(clip: Clip, n_fft: int) -> np.ndarray:
     """Mel-frequency cepstral coefficients as librosa's: (n_mfcc, frames)."""
-    S = mel(y, s, n_fft)
-    S_db = 10 * np.log10(np.maximum(S, AMIN))
-    return dct(np.maximum(S_db, S_db.max() - 80), axis=0, type=2, norm="ortho")[: s.n_mfcc]
+    S_db = 10 * np.log10(np.maximum(mel(clip, n_fft), AMIN))
+    coefficients = dct(np.maximum(S_db, S_db.max() - 80), axis=0, type=2, norm="ortho")
+    return coefficients[: clip.settings.n_mfcc]
 
 
-def chroma(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+def chroma(clip: Clip, n_fft: int) -> np.ndarray:
     """Energy of the twelve pitch classes, C first, the strongest of each frame 1: (12, frames)."""
     import librosa
 
-    S = power_frames(y, s, n_fft, stft_rows(s.sr, n_fft, 0, s.sr / 2))
+    s = clip.settings
     return librosa.feature.chroma_stft(
-        S=S, sr=s.sr, n_fft=n_fft, hop_length=s.hop_length, tuning=0.0
+        S=clip.power("bins", n_fft), sr=s.sr, n_fft=n_fft, hop_length=s.hop_length, tuning=0.0
     )
 
 
-def tempogram(y: np.ndarray, s: RenderSettings, n_fft: int) -> np.ndarray:
+def tempogram(clip: Clip, n_fft: int) -> np.ndarray:
     """Local autocorrelation of the onset strength, the longest lag last: (384, frames), 0 to 1."""
     import librosa
 
-    S_db = 10 * np.log10(np.maximum(mel(y, s, n_fft), AMIN))
+    s = clip.settings
+    S_db = 10 * np.log10(np.maximum(mel(clip, n_fft), AMIN))
     onsets = librosa.onset.onset_strength(
         S=np.maximum(S_db, S_db.max() - 80), sr=s.sr, hop_length=s.hop_length, n_fft=n_fft
     )

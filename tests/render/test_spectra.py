@@ -10,6 +10,7 @@ from PIL import Image
 from render import RenderSettings
 from render.spectrogram import spectra
 from render.spectrogram.image import brightness, palette, picture, png_bytes
+from render.spectrogram.spectra import Clip
 from tests.render_helpers import SR, noise, tone
 
 SMALL = RenderSettings(clip_seconds=1.0)
@@ -28,7 +29,7 @@ def close(ours: np.ndarray, theirs: np.ndarray) -> None:
 def test_mel_is_librosas(n_fft, n_mels, fmin, fmax):
     s = RenderSettings(clip_seconds=1.0, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
     facts = {"n_fft": n_fft, "n_mels": n_mels, "fmin": fmin, "fmax": fmax}
-    close(spectra.mel(Y, s, n_fft), librosa.feature.melspectrogram(y=Y, **FB, **facts))
+    close(spectra.mel(Clip(Y, s), n_fft), librosa.feature.melspectrogram(y=Y, **FB, **facts))
 
 
 @pytest.mark.parametrize("sr", [8000, 22_050, 44_100])
@@ -41,15 +42,17 @@ def test_mel_filters_are_librosas(sr, n_fft, n_mels, fmin):
 
 def test_stft_mfcc_chroma_tempogram_cqt_are_librosas():
     S = np.abs(librosa.stft(Y)) ** 2
-    close(spectra.stft(Y, SMALL, 2048), S)
-    close(spectra.mfcc(Y, SMALL, 2048), librosa.feature.mfcc(y=Y, n_mfcc=20, **FB))
-    close(spectra.chroma(Y, SMALL, 2048), librosa.feature.chroma_stft(S=S, sr=SR, tuning=0.0))
+    close(spectra.stft(Clip(Y, SMALL), 2048), S)
+    close(spectra.mfcc(Clip(Y, SMALL), 2048), librosa.feature.mfcc(y=Y, n_mfcc=20, **FB))
+    theirs = librosa.feature.chroma_stft(S=S, sr=SR, tuning=0.0)
+    close(spectra.chroma(Clip(Y, SMALL), 2048), theirs)
     onsets = librosa.onset.onset_strength(y=Y, sr=SR)
     close(
-        spectra.tempogram(Y, SMALL, 2048), librosa.feature.tempogram(onset_envelope=onsets, sr=SR)
+        spectra.tempogram(Clip(Y, SMALL), 2048),
+        librosa.feature.tempogram(onset_envelope=onsets, sr=SR),
     )
     C = librosa.cqt(Y, **FB, fmin=librosa.note_to_hz("C1"), n_bins=84, tuning=0.0)
-    close(spectra.cqt(Y, SMALL, 2048), np.abs(C) ** 2)
+    close(spectra.cqt(Clip(Y, SMALL), 2048), np.abs(C) ** 2)
 
 
 def test_pcen_and_db_are_librosas():
@@ -73,7 +76,7 @@ def test_log_bands_are_the_mean_of_the_line_through_the_bins():
 def test_a_tone_is_brightest_in_the_row_of_its_frequency(name, hz):
     if name == "cqt" and hz > 4000:
         pytest.skip("84 semitones up from C1 end at 3951 Hz")
-    rows = spectra.POWERS[name](tone(hz, 1.0), SMALL, 2048).mean(axis=1)
+    rows = spectra.POWERS[name](Clip(tone(hz, 1.0), SMALL), 2048).mean(axis=1)
     centres = {
         "mel": spectra.mel_to_hz(np.linspace(0, spectra.hz_to_mel(np.array(11025.0)), 130))[1:-1],
         "log": np.sqrt(
@@ -98,7 +101,7 @@ def test_silence_is_black_and_does_not_warn():
 
 def test_six_decibels_more_are_six_decibels_brighter():
     s = RenderSettings(clip_seconds=1.0, ref="100000")
-    quiet, loud = (brightness(gain * Y, s, "mel", 2048) for gain in (0.5, 1.0))
+    quiet, loud = (brightness(Clip(gain * Y, s), "mel", 2048) for gain in (0.5, 1.0))
     inside = (quiet > 0.01) & (loud < 0.99)
     assert inside.mean() > 0.5
     np.testing.assert_allclose((loud - quiet)[inside] * 80, 20 * np.log10(2), atol=1e-3)
@@ -133,6 +136,31 @@ def test_colours_are_matplotlibs(colormap):
     theirs = matplotlib.colormaps[colormap](np.arange(256))[:, :3] * 255
     ours = np.frombuffer(palette(colormap), np.uint8).reshape(256, 3)
     np.testing.assert_allclose(ours, theirs, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("channels", "passes"), [("mel,log,stft", 1), ("mel,mfcc:1024,log", 2), ("mel,mfcc,chroma", 1)]
+)
+def test_channels_share_a_fourier_transform_and_are_what_they_are_alone(
+    monkeypatch, channels, passes
+):
+    alone = []
+    for channel in channels.split(","):
+        name, n_fft = RenderSettings(clip_seconds=1.0, channels=channel).layers[0]
+        alone.append(brightness(Clip(Y, SMALL), name, n_fft))
+    counted = []
+
+    def power_frames(*arguments):
+        counted.append(arguments)
+        return spectra_power_frames(*arguments)
+
+    spectra_power_frames = spectra.power_frames
+    monkeypatch.setattr(spectra, "power_frames", power_frames)
+    s = RenderSettings(clip_seconds=1.0, channels=channels)
+    clip = Clip(Y, s)
+    for (name, n_fft), values in zip(s.layers, alone, strict=True):
+        np.testing.assert_array_equal(brightness(clip, name, n_fft), values)
+    assert len(counted) == passes
 
 
 def test_png_keeps_every_level(tmp_path):
