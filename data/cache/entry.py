@@ -10,7 +10,7 @@ import numpy as np
 import PIL
 
 from data.images.fingerprints import Fingerprints
-from data.images.picture_array import PictureArray
+from data.images.picture_array import UNCHECKED, PictureArray
 
 FORMAT = 1  # to be raised when a store holds something else
 DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
@@ -54,14 +54,26 @@ def open_entry(store: Path, wanted: CacheKey) -> PictureArray | None:
             reasons = dict(
                 zip(index["unreadable"].tolist(), index["reasons"].tolist(), strict=True)
             )
-        pixels = None
+        _check_lengths(prints, reasons, len(wanted.paths))
+        pixels = state = None
         if (store / "pixels").exists():
             shape = (len(wanted.paths), wanted.canvas[1], wanted.canvas[0], 3)
             pixels = np.memmap(store / "pixels", np.uint8, "r", shape=shape)
+            state = np.full(len(pixels), UNCHECKED, np.uint8)
         os.utime(store)  # those used longest ago go first
     except DAMAGED:
         return None
-    return PictureArray(wanted.root, wanted.paths, wanted.canvas, prints, reasons, pixels)
+    return PictureArray(
+        wanted.root, wanted.paths, wanted.canvas, prints, reasons, pixels, state=state
+    )
+
+
+def _check_lengths(prints: Fingerprints, reasons: dict[int, str], n: int) -> None:
+    """Raise ValueError if an index is not one of n pictures."""
+    n_thumbnails = len(prints.thumbnails)
+    lengths = {len(prints.digests), len(prints.blank), n_thumbnails or n}
+    if lengths != {n} or not all(0 <= i < n for i in reasons):
+        raise ValueError("an index of other pictures")
 
 
 def file_stamps(root: Path, paths: np.ndarray) -> np.ndarray:

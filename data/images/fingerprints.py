@@ -39,9 +39,14 @@ def fingerprint(pixels: np.ndarray) -> tuple[bytes, np.ndarray, bool]:
     grey = Image.fromarray(pixels).convert("L")
     low, high = grey.getextrema()
     thumbnail = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX))
+    return digest_of(pixels), thumbnail, high - low < BLANK_RANGE  # type: ignore[operator]
+
+
+def digest_of(pixels: np.ndarray) -> bytes:
+    """SHA-256 of the pixels, without zeros at its end: so an array of type S32 gives it back."""
     digest = sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
-    return digest.digest(), thumbnail, high - low < BLANK_RANGE  # type: ignore[operator]
+    return digest.digest().rstrip(b"\0")
 
 
 def fingerprints(pictures: Iterable[np.ndarray | Path]) -> Fingerprints:

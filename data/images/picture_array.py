@@ -1,5 +1,6 @@
 """Pictures at one size, decoded or yet to be, with what was found out while they were decoded."""
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from data.images.fingerprints import MOST_COMPARED, SIDE, Fingerprints, fingerprint
+from common.text import printable
+from data.images.fingerprints import MOST_COMPARED, SIDE, Fingerprints, digest_of, fingerprint
 from data.images.read import read_picture
 
 NOTHING = Fingerprints(np.empty(0, "S32"), np.empty((0, SIDE, SIDE), np.uint8), np.empty(0, bool))
+UNCHECKED, INTACT, DAMAGED = 0, 1, 2  # states of a row of pixels
 BLOCK = 256  # pictures that are decoded before the next are begun
 
 
@@ -24,7 +27,8 @@ class PictureArray:
     paths: str (n,), relative to root; prints: what tells them apart, if that is known;
     reasons: {position: why that picture is unreadable};
     pixels: uint8 (N, H, W, 3), whose row rows[i] is picture i, or None to decode at each access;
-    notes: why they are not kept.
+    notes: why they are not kept; state: of each row of pixels, uint8 (N,), for those of a file:
+    UNCHECKED until it is first read and compared with its digest, then INTACT or DAMAGED.
     """
 
     root: Path
@@ -35,14 +39,41 @@ class PictureArray:
     pixels: np.ndarray | None = None
     rows: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
+    state: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, i: int) -> np.ndarray:
         if self.pixels is None:
-            return read_picture(f"{self.root}/{self.paths[i]}", self.canvas)
-        return self.pixels[i if self.rows is None else self.rows[i]]
+            return self._decode(i)
+        row = i if self.rows is None else int(self.rows[i])
+        pixels = self.pixels[row]
+        if self.state is None or self.state[row] == INTACT:
+            return pixels
+        if self.state[row] == UNCHECKED:
+            self._check(i, row, pixels)
+        return pixels if self.state[row] == INTACT else self._decode(i)
+
+    def _decode(self, i: int) -> np.ndarray:
+        return read_picture(f"{self.root}/{self.paths[i]}", self.canvas)
+
+    def _check(self, i: int, row: int, pixels: np.ndarray) -> None:
+        """Note in `state` whether the pixels are those that were decoded; of an unreadable file,
+        nobody knows.
+        """
+        assert self.state is not None
+        if self.prints.digests[i] in (b"", digest_of(pixels)):
+            self.state[row] = INTACT
+            return
+        if not (self.state == DAMAGED).any():
+            where = Path(getattr(self.pixels, "filename", "")).parent
+            print(
+                f"{where} holds other pixels than were decoded for {printable(str(self.paths[i]))} "
+                "and perhaps more: they are decoded again; remove that folder",
+                file=sys.stderr,
+            )
+        self.state[row] = DAMAGED
 
     def take(self, keep: np.ndarray) -> "PictureArray":
         """The readable pictures at the positions `keep`."""
@@ -85,9 +116,9 @@ def decode_pictures(
     reasons = {}
 
     def one(i: int) -> _One:
-        if earlier and earlier.rows[i] >= 0:
-            return _again(earlier.decoded, earlier.rows[i], black)
         try:
+            if earlier and earlier.rows[i] >= 0:
+                return _again(earlier.decoded, int(earlier.rows[i]), black)
             pixels = read_picture(f"{root}/{paths[i]}", canvas)
         except ValueError as error:
             return _One(black, b"", black[:0, :0, 0], True, str(error))
@@ -107,8 +138,8 @@ def decode_pictures(
 def _again(earlier: PictureArray, row: int, black: np.ndarray) -> _One:
     prints = earlier.prints
     thumbnail = prints.thumbnails[row] if len(prints.thumbnails) else black[:SIDE, :SIDE, 0]
-    pixels = black if earlier.pixels is None else earlier.pixels[row]
-    reason = earlier.reasons.get(int(row), "")
+    pixels = black if earlier.pixels is None else earlier[row]
+    reason = earlier.reasons.get(row, "")
     return _One(pixels, prints.digests[row], thumbnail, bool(prints.blank[row]), reason)
 
 

@@ -294,3 +294,48 @@ def test_the_folder_is_the_one_asked_for_then_the_variable_then_the_users(
     if sys.platform == "linux":
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         assert cache_folder(None) == tmp_path / "spectrofold"
+
+
+def test_pixels_that_are_not_what_was_decoded_are_decoded_again(
+    image_folder: Path, reads: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Noise of the same size in the cache took accuracy from 0.6 to 0.1 without a word."""
+    decoded(image_folder)
+    [pixels] = (image_folder.parent / "cache").glob("*/pixels")
+    size = pixels.stat().st_size
+    noise = np.random.default_rng(0).integers(0, 256, size // 2, dtype=np.uint8).tobytes()
+    with pixels.open("r+b") as file:
+        file.write(noise)
+    reads.clear()
+    found = decoded(image_folder)
+    for _ in range(2):
+        assert holds_what_the_files_hold(found, image_folder)
+    assert len(set(reads)) == 9, "the first half, of 18 pictures"
+    part = found.take(np.array([17, 1]))
+    assert np.array_equal(part[1], found[1]) and np.array_equal(part[0], found[17])
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and str(pixels.parent) in said
+
+
+def test_a_new_cache_takes_over_no_damaged_pixels(image_folder: Path) -> None:
+    decoded(image_folder)
+    [pixels] = (image_folder.parent / "cache").glob("*/pixels")
+    with pixels.open("r+b") as file:
+        file.write(bytes(pixels.stat().st_size))
+    shutil.copy(next(image_folder.glob("rock/*")), image_folder / "rock" / "more__0.png")
+    assert holds_what_the_files_hold(decoded(image_folder), image_folder)
+    again = decoded(image_folder)
+    assert (again.pixels is not None) and again.pixels[:-1].any()
+
+
+@pytest.mark.parametrize("name", ["digests", "thumbnails", "blank", "unreadable"])
+def test_an_index_of_other_lengths_is_not_believed(image_folder: Path, name: str) -> None:
+    decoded(image_folder)
+    [file] = (image_folder.parent / "cache").glob("*/index.npz")
+    with np.load(file) as index:
+        values = dict(index)
+    values[name] = np.array([999]) if name == "unreadable" else values[name][:-1]
+    values["reasons"] = np.array(["x"]) if name == "unreadable" else values["reasons"]
+    np.savez(file, **values)
+    found = decoded(image_folder)
+    assert not found.reasons and holds_what_the_files_hold(found, image_folder)

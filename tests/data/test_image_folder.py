@@ -164,7 +164,7 @@ def test_empty_folder_is_refused_by_name(tmp_path: Path) -> None:
 def test_class_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     for name in ("blues", "rock"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "song.mp3").write_bytes(b"")
+        (tmp_path / name / "notes.txt").write_bytes(b"")
     with pytest.raises(ValueError, match="has no pictures; expected"):
         scan(tmp_path)
 
