@@ -17,7 +17,7 @@ from pathlib import Path
 
 from app.config import Limits
 from common.pictures import open_picture
-from inference.clips import Clip, Preprocessing, is_picture
+from inference.clips import Clip, Cutting, Preprocessing, is_picture
 from inference.output import clock
 
 EXTRA_BYTES = 1_000_000_000  # of memory, beyond what a decoder has when it starts
@@ -177,7 +177,7 @@ def _checked_clips(path: str, preprocessing: Preprocessing, limits: Limits) -> I
         except ValueError as error:
             raise ValueError(f"{path}: neither a picture nor a recording ({error})") from None
         _check_seconds(path, seconds, limits)
-    for clip in preprocessing.of_recording(path, None):
+    for clip in preprocessing.of_recording(path, Cutting()):
         if clip.span:
             _check_seconds(path, clip.span[1], limits)
         yield clip

@@ -14,6 +14,34 @@ from data.images.read import read_picture, whole_picture
 from train.evaluate.novelty import why_unfamiliar
 from train.models.facts import ModelFacts
 
+# Longer ones are cut without overlap: the mean of so many clips is as right for half the time
+# (bench/RESULTS.md).
+LONG_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How recordings are cut into clips.
+
+    hop_seconds: distance of the starts of two clips; None for half a clip, and a whole one where a
+    recording is longer than LONG_SECONDS. n_clips: only so many, spread over it; None for all.
+    """
+
+    hop_seconds: float | None = None
+    n_clips: int | None = None
+
+    def hop_of(self, path: Path, clip_seconds: float) -> float:
+        """The distance of the starts of two clips of this recording, in seconds."""
+        if self.hop_seconds or self.n_clips:
+            return self.hop_seconds or clip_seconds
+        from render.audio.decode import probe
+
+        try:
+            long = probe(path).seconds > LONG_SECONDS
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return clip_seconds if long else clip_seconds / 2
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -59,11 +87,8 @@ class Preprocessing:
         pixels = self.read(path)
         return Clip(path, pixels, None, self.why_unsure(pixels))
 
-    def of_recording(self, path: str, hop_seconds: float | None) -> Iterator[Clip]:
-        """The clips of a recording in order; ValueError if it is none, or damaged from here on.
-
-        hop_seconds: distance of the starts of two clips; default half a clip.
-        """
+    def of_recording(self, path: str, cutting: Cutting) -> Iterator[Clip]:
+        """The clips of a recording in order; ValueError if it is none, or damaged from here on."""
         check_regular(path)
         if Path(path).suffix.lower() in PICTURES:
             read_picture(path)  # it is none, or is_picture would have said so: raises the reason
@@ -75,8 +100,8 @@ class Preprocessing:
         from render import pictures_of
 
         settings = self.facts.render
-        hop = hop_seconds or settings.clip_seconds / 2
-        for start, end, picture in pictures_of(path, settings, hop):
+        hop = cutting.hop_of(Path(path), settings.clip_seconds)
+        for start, end, picture in pictures_of(path, settings, hop, cutting.n_clips):
             pixels = self.fit(picture)
             yield Clip(path, pixels, (start, end), self.why_unsure(pixels))
 

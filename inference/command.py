@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from inference.inputs import STDIN, expand, standard_input_as_file
 from inference.output import Table, as_dict, as_json, lines_of, write_playlists
 from inference.prediction import LeftOut, Prediction
 from inference.predictor import load
+from inference.resume import ResumedTable, resumed_table
 
 if TYPE_CHECKING:
     from inference.plot import ClipStrips
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Results:
-    """Answers in order, and what has none."""
+    """How many answers there are, those that are needed at the end, and what has none.
 
-    predictions: tuple[Prediction, ...]
+    kept: all answers for --json, --sort and --plot, else none: a library does not fit in memory.
+    """
+
+    n_answered: int
+    kept: tuple[Prediction, ...]
     left_out: tuple[LeftOut, ...]
 
 
@@ -40,49 +45,77 @@ def classify(model_file: str, inputs: list[str], config: PredictConfig) -> int:
             raise ValueError(f"--plot draws one recording; {len(files)} files are given")
         predictor = load(model_file)
         strips = _clip_strips() if config.plot else None
-        results = predictor.predict(
-            files,
-            batch_size=config.batch_size,
-            hop_seconds=config.hop,
-            on_clip=strips.add if strips else None,
-        )
-        shown = _with_bar(_without_path_of(piped, results), len(files))
-        written = _write(shown, predictor.classes, config)
-    if strips and written.predictions:
-        _plot(Path(config.plot or ""), written.predictions[0], strips)
+        with _table(Path(model_file), predictor.classes, config) as table:
+            answered = table.answered if isinstance(table, ResumedTable) else frozenset()
+            new = [path for path in files if path not in answered]
+            if len(new) < len(files):
+                n = len(files) - len(new)
+                print(f"note: {n} of {len(files)} are in {config.csv} already", file=sys.stderr)
+            results = predictor.predict(
+                new,
+                batch_size=config.batch_size,
+                hop_seconds=config.hop,
+                n_clips=config.clips,
+                on_clip=strips.add if strips else None,
+            )
+            shown = _with_bar(_without_path_of(piped, results), len(new))
+            written = _write(shown, table, config, frozenset(files) & answered)
+    if strips and written.kept:
+        _plot(Path(config.plot or ""), written.kept[0], strips)
     for one in written.left_out:
         print(f"error: {printable(one.reason)}", file=sys.stderr)
     if written.left_out:
-        return SOME_LEFT_OUT if written.predictions else BAD_INPUT
+        return SOME_LEFT_OUT if written.n_answered else BAD_INPUT
     return DONE
 
 
+@contextmanager
+def _table(
+    model_file: Path, classes: Sequence[str], config: PredictConfig
+) -> Iterator[ResumedTable | Table | None]:
+    """The table that --csv asks for; one of clips is always begun anew."""
+    if not config.csv:
+        yield None
+    elif config.timeline:
+        with Path(config.csv).open("w", newline="", encoding="utf-8") as out:
+            yield Table(out, classes, timeline=True)
+    else:
+        with resumed_table(Path(config.csv), model_file, config, classes) as table:
+            yield table
+
+
 def _write(
-    results: Iterable[Prediction | LeftOut], classes: Sequence[str], config: PredictConfig
+    results: Iterable[Prediction | LeftOut],
+    table: ResumedTable | Table | None,
+    config: PredictConfig,
+    answered: frozenset[str],
 ) -> Results:
-    """Print, tabulate and tag every answer as soon as it is known; all of them at the end."""
-    predictions, left_out = list[Prediction](), list[LeftOut]()
-    with ExitStack() as stack:
-        table = None
-        if config.csv:
-            out = stack.enter_context(Path(config.csv).open("w", newline="", encoding="utf-8"))
-            table = Table(out, classes, config.timeline)
-        for result in results:
-            if isinstance(result, LeftOut):
-                left_out.append(result)
-                continue
-            predictions.append(result)
-            _print(result, config)
-            if table:
-                table.add(result)
-            if config.tag and result.path != STDIN and (failure := _tag(result, config)):
-                left_out.append(failure)
+    """Print, tabulate and tag every answer as soon as it is known; all of them at the end.
+
+    answered: the files that are in the table already.
+    """
+    kept, left_out, n_answered = list[Prediction](), list[LeftOut](), len(answered)
+    keeps = bool(config.json or config.sort or config.plot)
+    if keeps and isinstance(table, ResumedTable):
+        kept += [one for one in table.earlier() if one.path in answered]
+    for result in results:
+        if isinstance(result, LeftOut):
+            left_out.append(result)
+            continue
+        n_answered += 1
+        if keeps:
+            kept.append(result)
+        _print(result, config)
+        if config.tag and result.path != STDIN and (failure := _tag(result, config)):
+            left_out.append(failure)
+        if table:  # after the tag, which changes the file
+            table.add(result)
     if config.json:
-        plain = [as_dict(p, config.timeline) for p in predictions]
+        plain = [as_dict(p, config.timeline) for p in kept]
         print(as_json(plain, indent=1))
     if config.sort:
-        write_playlists(Path(config.sort), (p for p in predictions if p.path != STDIN))
-    return Results(tuple(predictions), tuple(left_out))
+        write_playlists(Path(config.sort), (p for p in kept if p.path != STDIN))
+    return Results(n_answered, tuple(kept), tuple(left_out))
 
 
 def _print(prediction: Prediction, config: PredictConfig) -> None:

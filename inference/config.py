@@ -12,14 +12,23 @@ class PredictConfig:
 
     top: int = option(1, "number of classes to print for each file, the likeliest first")
     timeline: bool = option(False, "also print a line (in JSON and CSV an entry) for each clip")
-    hop: float | None = option(None, "seconds from clip to clip; default half a clip")
+    hop: float | None = option(
+        None,
+        "seconds from clip to clip; default half a clip, and a whole clip in recordings of more "
+        "than a minute",
+    )
+    clips: int | None = option(
+        None, "only so many clips, spread over each recording: a quick first look at a library"
+    )
     plot: str | None = option(
         None, "draw the spectrogram of one recording and its classes over time into this file"
     )
     json: bool = option(False, "print one JSON list, at the end, instead of lines")
     jsonl: bool = option(False, "print one JSON object per line, each as soon as it is known")
     csv: str | None = option(
-        None, "also write a table to this file: path, class and the probability of every class"
+        None,
+        "also write a table to this file: path, class and the probability of every class. It grows "
+        "as answers are found, and the same command goes on where it was interrupted",
     )
     sort: str | None = option(None, "write one M3U playlist per class into this folder")
     tag: bool = option(False, "write the class into the recordings' tags, as their genre")
@@ -33,11 +42,13 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value is out of range."""
-        for name in ("top", "batch_size"):
+        for name in ("top", "batch_size", "clips"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{flag(name)} {value}: at least 1")
         if self.hop is not None and not 0.05 <= self.hop <= 3600:
             raise ValueError(f"--hop {self.hop}: seconds in 0.05 to 3600")
+        if self.hop is not None and self.clips is not None:
+            raise ValueError("--hop and --clips both: give one of them")
         if not 0 <= self.min_probability <= 1:
             raise ValueError(f"--min-probability {self.min_probability}: must be in [0, 1]")
         if self.dry_run and not self.tag:

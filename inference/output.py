@@ -70,13 +70,20 @@ COLUMNS = ("path", "start_s", "end_s", "class", "probability", "agreement", "uns
 class Table:
     """A CSV file that has every answer as soon as it is there: an interruption loses none.
 
-    A row per file, or with `timeline` a row per clip.
+    A row per file, or with `timeline` a row per clip. header: the names of the columns come first.
     """
 
-    def __init__(self, out: TextIO, classes: Sequence[str], timeline: bool) -> None:
+    def __init__(
+        self, out: TextIO, classes: Sequence[str], timeline: bool, *, header: bool = True
+    ) -> None:
         self._out, self._classes, self._timeline = out, classes, timeline
         self._writer = csv.writer(out, lineterminator="\n")
-        self._writer.writerow([*COLUMNS, *map(printable, classes)])
+        if header:
+            self.write([*COLUMNS, *map(printable, classes)])
+
+    def write(self, cells: Sequence[str]) -> None:
+        """Write a row as it is."""
+        self._writer.writerow(cells)
 
     def add(self, p: Prediction) -> None:
         """Write the row, or rows, of one file."""
@@ -95,7 +102,7 @@ class Table:
         place = [f"{second:.3f}" for second in span] or ["", ""]
         answer = [p.label, f"{p.probability:.6f}", agreement, p.unsure or ""]
         cells = [f"{p.probabilities[name]:.6f}" for name in self._classes]
-        self._writer.writerow([printable(path), *place, *map(printable, answer), *cells])
+        self.write([printable(path), *place, *map(printable, answer), *cells])
 
 
 def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Path]:

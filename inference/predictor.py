@@ -1,12 +1,23 @@
 """The Python API: a model file that answers for files."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from inference.clips import Cutting
 from inference.model import Model
-from inference.pipeline import OnClip, predict_files, predict_tables
+from inference.pipeline import (
+    OnClip,
+    predict_files,
+    predict_side_by_side,
+    predict_tables,
+)
 from inference.prediction import LeftOut, Prediction
-from train.models.network import open_network
+from train.models.network import Network, OnnxNetwork, TorchNetwork, open_network
+
+# Files from which on it pays to make an ONNX program of a torch network, which takes some seconds
+# once, and a third to a half of torch's time for every clip.
+MANY_FILES = 20
 
 
 class Predictor(Model):
@@ -15,7 +26,8 @@ class Predictor(Model):
     def __call__(self, path: str | Path, hop_seconds: float | None = None) -> Prediction:
         """The answer for a picture or a recording; ValueError if it is neither or damaged.
 
-        hop_seconds: distance of the starts of two clips; default half a clip.
+        hop_seconds: distance of the starts of two clips; default half a clip, and a whole clip in
+        recordings of more than a minute.
         """
         result = next(self.predict([str(path)], hop_seconds=hop_seconds), None)
         if isinstance(result, Prediction):
@@ -28,19 +40,49 @@ class Predictor(Model):
         *,
         batch_size: int | None = None,
         hop_seconds: float | None = None,
+        n_clips: int | None = None,
         on_clip: OnClip | None = None,
     ) -> Iterator[Prediction | LeftOut]:
         """The answer for every file in order, or why it has none; of a table, for every row.
 
-        A recording is cut into clips that start every hop_seconds (default half a clip) and cover
-        it whole; no more than two batches of clips are in memory. on_clip sees every clip and its
-        probabilities (C,).
+        A recording is cut into clips that start every hop_seconds (default half a clip, and a whole
+        clip in recordings of more than a minute) and cover it whole, or into n_clips that are
+        spread over it; no more than two batches of clips of a file are in memory. on_clip sees
+        every clip and its probabilities (C,).
+
+        On a processor several files are answered side by side, one core each.
         """
         if self.facts.is_table:
             return predict_tables(self, files)
-        return predict_files(
-            self, files, batch_size=batch_size, hop_seconds=hop_seconds, on_clip=on_clip
+        cutting = Cutting(hop_seconds, n_clips)
+        batch_size = batch_size or self.network.batch_size
+        network = self._for_one_core(len(files)) if len(files) > 1 and not on_clip else None
+        if network is None:
+            return predict_files(
+                self, files, batch_size=batch_size, cutting=cutting, on_clip=on_clip
+            )
+        return predict_side_by_side(
+            Model(self.facts, network),
+            files,
+            batch_size=batch_size,
+            cutting=cutting,
+            n_threads=n_cores(),
         )
+
+    def _for_one_core(self, n_files: int) -> Network | None:
+        """The network for calls that take one core each; None on a GPU, which takes one by one."""
+        if isinstance(self.network, OnnxNetwork):
+            return self.network.on_one_thread()
+        if not isinstance(self.network, TorchNetwork) or self.network.device != "cpu":
+            return None
+        return self.network.as_onnx(self.facts.image) if n_files >= MANY_FILES else self.network
+
+
+def n_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def load(file: str | Path) -> Predictor:

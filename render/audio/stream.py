@@ -1,6 +1,7 @@
 """A recording in, its clips out, as it is decoded: what predicting and previewing build on."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,20 @@ MOST_CHUNKS = 64  # held before they are joined, so that clips far apart need no
 
 
 def pictures_of(
-    path: str | Path, settings: RenderSettings, hop_seconds: float | None = None
+    path: str | Path,
+    settings: RenderSettings,
+    hop_seconds: float | None = None,
+    n_clips: int | None = None,
 ) -> Iterator[tuple[float, float, "Image.Image"]]:
-    """Yield (start_s, end_s, picture) for clips that cover the whole recording, in order.
+    """Yield (start_s, end_s, picture) for clips of the recording, in order.
 
-    Clips start every hop_seconds (default: one clip after the other); the last one ends where the
-    recording ends. Memory does not grow with the recording. A recording shorter than a clip is
-    repeated or padded as settings.short says (skip pads, here). Raises ValueError with the path and
-    the reason when it cannot be decoded.
+    They start every hop_seconds (default: one clip after the other) and cover the whole recording;
+    the last one ends where it ends. With n_clips there are so many, spread over it, or fewer where
+    it is too short for them. Memory does not grow with the recording. A recording shorter than a
+    clip is repeated or padded as settings.short says (skip pads, here). Raises ValueError with the
+    path and the reason when it cannot be decoded.
     """
-    from render.audio.decode import DecodeError, decode_stream
+    from render.audio.decode import DecodeError
     from render.spectrogram.image import picture
 
     hop = round((hop_seconds or settings.clip_seconds) * settings.sr)
@@ -31,8 +36,12 @@ def pictures_of(
         raise ValueError(f"hop_seconds={hop_seconds} must be positive")
     found = False
     try:
-        chunks = decode_stream(Path(path), settings.sr)
-        for start, end, y in windows(chunks, settings.clip_samples, hop):
+        clips = _spread(Path(path), settings, n_clips) if n_clips else iter(())
+        first = next(clips, None)
+        if first is None:  # every clip is asked for, or the header promised more than there is
+            clips = _covering(Path(path), settings, hop)
+            first = next(clips, None)
+        for start, end, y in chain([first] if first else [], clips):
             found = True
             clip = fill(y, settings.clip_samples, settings.short)
             yield start / settings.sr, end / settings.sr, picture(clip, settings)
@@ -40,6 +49,30 @@ def pictures_of(
             raise DecodeError("it has no samples")
     except (ValueError, OSError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _covering(
+    path: Path, settings: RenderSettings, hop: int
+) -> Iterator[tuple[int, int, "np.ndarray"]]:
+    from render.audio.decode import decode_stream
+
+    yield from windows(decode_stream(path, settings.sr), settings.clip_samples, hop)
+
+
+def _spread(
+    path: Path, settings: RenderSettings, n_clips: int
+) -> Iterator[tuple[int, int, "np.ndarray"]]:
+    """(start, end, y) of clips spread over the length that the header tells; none cut off."""
+    from render.audio.clips import ClipSettings, starts
+    from render.audio.decode import decode_stream, probe
+
+    facts, length = probe(path), settings.clip_samples
+    total = round(facts.seconds * settings.sr)
+    places = starts(total, length, n_clips, ClipSettings(), "")
+    chunks = decode_stream(path, settings.sr, facts)
+    for number, y in cut(chunks, [(start, length) for start in places]):
+        if len(y) == length or (len(places) == 1 and len(y)):
+            yield places[number], places[number] + len(y), y
 
 
 def windows(

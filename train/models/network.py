@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
+from data.images.read import ImageSpec
 from train.models import onnx_file
 from train.models.facts import ModelFacts
 from train.models.onnx_program import Program
@@ -30,6 +31,10 @@ class Network(Protocol):
         """
         ...
 
+    def begin_thread(self) -> None:
+        """Make the calls of this thread take one core, where that is the thread's matter."""
+        ...
+
 
 class TorchNetwork:
     """A torch module, in evaluation mode, on a device."""
@@ -38,6 +43,21 @@ class TorchNetwork:
         self.module, self.device = module, device
         # A processor gains nothing by more at a time, and an hour of sound stays below 1 GiB.
         self.batch_size = 64 if device == "cuda" else 4
+
+    def begin_thread(self) -> None:
+        """As of every `Network`."""
+        import torch
+
+        torch.set_num_threads(1)
+
+    def as_onnx(self, spec: ImageSpec) -> "OnnxNetwork":
+        """The same network of pictures as an ONNX program, of which each call takes one core."""
+        import copy
+
+        from train.export.onnx import picture_program
+
+        program = picture_program(copy.deepcopy(self.module), spec)
+        return OnnxNetwork(Program(program.SerializeToString(), n_threads=1))
 
     @property
     def classifier(self) -> "Classifier | Ensemble":
@@ -63,6 +83,13 @@ class OnnxNetwork:
 
     def __init__(self, program: Program) -> None:
         self._program = program
+
+    def begin_thread(self) -> None:
+        """As of every `Network`: the program decides, see `on_one_thread`."""
+
+    def on_one_thread(self) -> "OnnxNetwork":
+        """The same network, each of whose calls takes one core: for calls from many threads."""
+        return OnnxNetwork(self._program.on_one_thread())
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """As of every `Network`."""

@@ -25,13 +25,17 @@ DATA_LOCATION = 14  # of a tensor: 1 where its numbers are in another file
 class Program:
     """A program that turns arrays into arrays on the processor."""
 
-    def __init__(self, data: bytes) -> None:
-        """Make the program; ValueError with one line if it is damaged or does what none needs."""
+    def __init__(self, data: bytes, *, n_threads: int = 0) -> None:
+        """Make the program; ValueError with one line if it is damaged or does what none needs.
+
+        n_threads: of each run, 0 for as many as there are cores.
+        """
         import onnxruntime
 
         check(data)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what fails is raised
+        options.intra_op_num_threads = n_threads
         options.add_session_config_entry("session.use_env_allocators", "1")
         where = onnxruntime.OrtMemoryInfo(
             "Cpu",
@@ -48,8 +52,13 @@ class Program:
             )
         except Exception as error:  # its own kinds for each way a program is wrong
             raise ValueError(_first_line(error)) from None
+        self._data = data
         self._input = self._session.get_inputs()[0].name
         self._new_run = onnxruntime.RunOptions
+
+    def on_one_thread(self) -> "Program":
+        """The same program, each of whose runs takes one core: for runs from many threads."""
+        return Program(self._data, n_threads=1)
 
     def run(self, inputs: np.ndarray) -> list[Any]:
         """The outputs for inputs (B, ...), for PIECE of them at a time.
