@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.middleware import Middleware
 
@@ -18,6 +18,9 @@ from app.config import Limits, ServeConfig
 from app.guard import SILENT_SECONDS, Guard, own_names, password_check, patient
 from common.cli import DONE
 from inference.predictor import Predictor, load
+
+if TYPE_CHECKING:
+    import gradio as gr
 
 PREFIX, LOCK = "spectrofold-page-", "in use"
 MAX_CONNECTIONS = 200
@@ -52,12 +55,38 @@ def _serve(
     auth: tuple[str, str] | None,
     folder: Path,
 ) -> None:
-    from app.page import CSS, build
+    from app.page import build
     from app.service import Service
 
     service = Service(model, limits)
     service.start()
     page = build(service, folder)
+    _launch(page, config, limits, auth, folder)
+    settings = page.server.config  # uvicorn asks them at every connection
+    settings.http_protocol_class = patient(
+        settings.http_protocol_class, SILENT_SECONDS, MAX_CONNECTIONS
+    )
+    print(f"http://{config.host}:{config.port}  (Ctrl-C ends it)", flush=True)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        sweep(folder, 60 * config.keep_minutes, set(folder.rglob("*")))
+    except KeyboardInterrupt:
+        print("ended", file=sys.stderr)
+    finally:
+        page.close(verbose=False)
+        service.close()
+
+
+def _launch(
+    page: "gr.Blocks",
+    config: ServeConfig,
+    limits: Limits,
+    auth: tuple[str, str] | None,
+    folder: Path,
+) -> None:
+    """Have the page answered in threads of its own."""
+    from app.page import CSS
+
     names = own_names((config.host_names or "").split(","), config.share)
     guard = Middleware(Guard, names, folder, round(1e6 * limits.max_waiting_mb))
     try:
@@ -81,19 +110,6 @@ def _serve(
         if "port" in str(error):
             raise ValueError(f"--port {config.port} is in use: give another") from None
         raise
-    settings = page.server.config  # uvicorn asks them at every connection
-    settings.http_protocol_class = patient(
-        settings.http_protocol_class, SILENT_SECONDS, MAX_CONNECTIONS
-    )
-    print(f"http://{config.host}:{config.port}  (Ctrl-C ends it)", flush=True)
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        sweep(folder, 60 * config.keep_minutes, set(folder.rglob("*")))
-    except KeyboardInterrupt:
-        print("ended", file=sys.stderr)
-    finally:
-        page.close(verbose=False)
-        service.close()
 
 
 @contextmanager

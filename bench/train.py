@@ -52,14 +52,8 @@ def main() -> int:
     bench = config_from(args, TrainBench)
     fabric = make_fabric("auto", "auto")
     print(f"{describe(fabric)}, {torch.get_num_threads()} threads, batches of {bench.batch}")
-    pictures = prepare(
-        scan(args.folder),
-        DataConfig(data=str(args.folder)),
-        size=SIZE,
-        mean=MEAN,
-        std=STD,
-        seed=1,
-    ).pictures
+    data = DataConfig(data=str(args.folder))
+    pictures = prepare(scan(args.folder), data, size=SIZE, mean=MEAN, std=STD, seed=1).pictures
     usual = usual_training(args.folder, args.seed_script, bench.steps, bench.batch)
     row("training, usual script", usual, usual)
     n = bench.batch * bench.steps
@@ -83,13 +77,8 @@ def main() -> int:
     row("frozen features", features(fabric, pictures.batches(positions, batch_size=bench.batch), n))
     loader = usual_loader(args.folder, bench.batch, n)
     row("loader alone, usual script", loader, loader)
-    row(
-        "loader alone, warm",
-        rate(
-            pictures.batches(np.resize(everything, 10 * n), batch_size=bench.batch, seed=1), 10 * n
-        ),
-        loader,
-    )
+    warm = pictures.batches(np.resize(everything, 10 * n), batch_size=bench.batch, seed=1)
+    row("loader alone, warm", rate(warm, 10 * n), loader)
     print(
         f"5 folds, heads on frozen features, whole run of main.py: {whole_run(args.folder):.0f} s"
     )

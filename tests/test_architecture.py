@@ -236,3 +236,13 @@ def test_the_tree_of_the_architecture_is_that_of_the_project() -> None:
     assert len(files) == len(set(files))
     assert not tracked - set(files), "in the project, but not in ARCHITECTURE.md"
     assert not [file for file in files if not (ROOT / file).is_file()], "described, but not there"
+
+
+@pytest.mark.parametrize("file", folder_files(*ROOMS, "bench", "spectrofold", "subsampled_data"))
+def test_functions_are_read_at_one_look(file: str) -> None:
+    """At most 40 lines after the signature and the docstring."""
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[bool(ast.get_docstring(node)) :] or node.body
+            length = (node.end_lineno or 0) - body[0].lineno + 1
+            assert length <= 40, f"{node.name} has {length} lines"

@@ -17,7 +17,8 @@ from data.config import DataConfig
 from data.images.loader import Pictures
 from tests.helpers import ROOT, TINY, interrupt, run_script
 from train.config import TrainConfig
-from train.tune.__main__ import TuneConfig, tune
+from train.tune.config import TuneConfig
+from train.tune.search import tune
 from train.tune.search_space import OF_ALL, OF_FINETUNING, OF_HEADS, held_out, space_for, within
 from train.tune.study import best, finished, open_study, write_findings
 
