@@ -51,15 +51,14 @@ def main() -> int:
         raise ValueError(f"--only {', '.join(unknown)}: choose from {', '.join(NETWORKS)}")
     runs: list[Path] = []
     for name in names:
-        if train(name, Path(args.folder), config, runs) not in (DONE, SOME_LEFT_OUT):
-            raise ValueError(f"{name} could not be trained; see above")
+        runs.append(train(name, Path(args.folder), config, runs[0] if runs else None))
     out = Path(config.out).resolve() / "comparison"
     command = [sys.executable, "-m", "train.compare", *map(str, runs), "--ensemble"]
     return subprocess.run([*command, "--out", str(out)], cwd=ROOT).returncode
 
 
-def train(name: str, folder: Path, config: BenchConfig, runs: list[Path]) -> int:
-    """Train one network on the split of the runs before it and add its folder to them."""
+def train(name: str, folder: Path, config: BenchConfig, first: Path | None) -> Path:
+    """The folder of a run of one network, on the split of the first run if there is one."""
     out = Path(config.out) / name
     command = [sys.executable, str(ROOT / "main.py"), "--data", str(folder), "--out", str(out)]
     command += ["--folds", str(config.folds), *NETWORKS[name]]
@@ -68,12 +67,12 @@ def train(name: str, folder: Path, config: BenchConfig, runs: list[Path]) -> int
         command += ["--model", name, "--epochs", epochs]
         # the sources train for a fixed number of epochs at one rate
         command += ["--patience", epochs, "--plateau-patience", epochs]
-    if runs:
-        command += ["--split", str(runs[0] / "split.csv")]
+    if first:
+        command += ["--split", str(first / "split.csv")]
     print("$", *command[1:], flush=True)
-    code = subprocess.run(command).returncode
-    runs.append((out / "latest").resolve())
-    return code
+    if subprocess.run(command).returncode not in (DONE, SOME_LEFT_OUT):
+        raise ValueError(f"{name} could not be trained; see above")
+    return (out / "latest").resolve()
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def doctored(doctored_folder: Path) -> Audit:
 def test_a_clean_folder_raises_no_alarm(clean: Audit) -> None:
     assert clean.findings() == []
     assert lines(clean)[-1] == "nothing odd found"
+    assert len(clean.passed()) == 6
 
 
 def test_each_doctored_class_is_named_with_what_gives_it_away(doctored: Audit) -> None:
@@ -77,6 +78,7 @@ def test_each_doctored_class_is_named_with_what_gives_it_away(doctored: Audit) -
     assert "Orchestral" not in named
     notes = [note for note in doctored.findings() if note.startswith("shortcut: ChipTracker")]
     assert any("outermost rows and columns alone: 100%" in note for note in notes)
+    assert "no cue but the music tells the classes apart" not in doctored.passed()
 
 
 def test_one_step_of_brightness_is_seen_in_grey_pictures_too(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ def test_table_figure_verdict_and_ensemble(trained: Run, second: Run, tmp_path: 
     assert "they differ in model: test_efficientnet" in text and "image_size: 64 " in text
     assert "differ in seed" not in text and "differ in split" not in text
     assert text.count("\n| ") == 4 and "exchange of" in text and "ensemble of 2" in text
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert page.count("<td>small_cnn</td>") == 1 and "they differ in model" in page
     assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 

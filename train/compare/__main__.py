@@ -14,7 +14,7 @@ from common.cli import DONE, config_from, make_parser, option, run
 class CompareConfig:
     """Comparison"""
 
-    out: str = option("comparison", "folder for comparison.md, comparison.csv and comparison.png")
+    out: str = option("comparison", "folder for comparison.html, .md, .csv and .png")
     ensemble: bool = option(False, "also test the mean of all models' probabilities")
     speed: bool = option(True, "measure images per second of each model on this machine")
 
@@ -32,7 +32,7 @@ def main() -> int:
 
     runs = [read_run(folder, measure=config.speed) for folder in args.runs]
     text = compare(runs, Path(config.out), ensemble=config.ensemble)
-    print(text, f"table and figure: {config.out}", sep="\n")
+    print(text, f"report: {Path(config.out) / 'comparison.html'}", sep="\n")
     return DONE
 
 

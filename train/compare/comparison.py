@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from common.files import write_csv, write_text
+from common.html import fill_template, inline_svg
 from common.plots import save_figure
 from train.compare.finished_run import FinishedRun, whole_recordings
 from train.compare.table import HEADINGS, Row, aligned, cells_of, draw, markdown
@@ -16,7 +17,7 @@ BESIDE_THE_POINT = {"out", "wandb", "workers", "cache", "cache_limit", "split"}
 
 
 def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
-    """Write the table and the figure into `out`; the table and the verdict as text.
+    """Write the table, the figure and a page of both into `out`; the table and the verdict as text.
 
     A table of features and pictures of the same recordings are compared by recording. Raises
     ValueError when the runs were not tested on the same examples.
@@ -34,7 +35,17 @@ def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
     cells = [cells_of(row) for row in rows]
     write_csv(out / "comparison.csv", HEADINGS, cells)
     write_text(out / "comparison.md", "\n".join([markdown(cells), "", *lines, ""]))
-    save_figure(draw(rows), out / "comparison.png")
+    figure = draw(rows)
+    save_figure(figure, out / "comparison.png")
+    page = fill_template(
+        Path(__file__).with_name("comparison.html.jinja"),
+        rows=rows,
+        headings=HEADINGS,
+        cells=cells,
+        lines=lines,
+        figure=inline_svg(figure, "comparison", "accuracy and macro F1 of each model"),
+    )
+    write_text(out / "comparison.html", page)
     return "\n".join([*aligned(cells), *lines])
 
 

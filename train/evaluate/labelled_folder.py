@@ -64,9 +64,7 @@ def evaluate_folder(
         title=f"{folder.resolve().name} by {model.resolve().parent.name}",
         setting=f"{facts.backbone}, model file {model}",
         results=results,
-        protocol=EvaluationProtocol(
-            trained="on these pictures" if _trained_on(facts, examples) else "unknown"
-        ),
+        protocol=_protocol(facts, examples),
         counts=count_classes(examples, np.ones(len(examples), dtype=bool)),
         notes=[f"left out: {reason}" for reason in left_out],
         audit=AuditReport.of(found),
@@ -121,10 +119,11 @@ def look(model: Any, facts: ModelFacts, examples: Examples, batch_size: int) -> 
     )
 
 
-def _trained_on(facts: ModelFacts, examples: Examples) -> bool:
-    """Whether the model was trained on the folder of the examples."""
+def _protocol(facts: ModelFacts, examples: Examples) -> EvaluationProtocol:
+    """Whether the model was trained on the folder of the examples, as far as that is known."""
     data = str(facts.config.get("data") or "")
-    return bool(data) and Path(data).resolve() == examples.root.resolve()
+    known = bool(data) and Path(data).resolve() == examples.root.resolve()
+    return EvaluationProtocol(trained="on these pictures" if known else "unknown")
 
 
 def answer_line(results: Results) -> str:

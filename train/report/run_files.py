@@ -18,6 +18,7 @@ from train.evaluate.final_test import (
     write_predictions,
 )
 from train.evaluate.frozen_features import FrozenFeatures
+from train.evaluate.precision_recall import ClassCurve
 from train.evaluate.results import Results
 from train.loop.cross_validation import Log, Trainer
 from train.loop.fit import Progress
@@ -115,7 +116,26 @@ def write_run(
     write_text(folder / "metrics.json", results.to_json())
     write_predictions(folder / "predictions.csv", [*final.folds, final.test], ready.examples)
     write_history(folder / "history.csv", finished)
-    report = RunReport(
+    report = _report(training, results, settings, final.curves, training.frozen(trainer))
+    write_report(
+        folder, report, finished[: len(ready.split.folds)], training.tested(trainer, final)
+    )
+    write_card(folder, report, facts)
+    onnx_file.save(folder / "model.onnx", training.program(final.model), facts)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return results
+
+
+def _report(
+    training: Training,
+    results: Results,
+    settings: RunSettings,
+    curves: list[ClassCurve],
+    frozen: FrozenFeatures | None,
+) -> RunReport:
+    """What report.html and model_card.md say."""
+    ready = training.ready
+    return RunReport(
         title=settings.title,
         setting=training.setting,
         results=results,
@@ -125,17 +145,10 @@ def write_run(
         audit=ready.audit,
         data=str(settings.options.get("data", "")),
         command=settings.command,
-        curves=final.curves,
-        frozen=training.frozen(trainer),
+        curves=curves,
+        frozen=frozen,
         options=settings.text,
     )
-    write_report(
-        folder, report, finished[: len(ready.split.folds)], training.tested(trainer, final)
-    )
-    write_card(folder, report, facts)
-    onnx_file.save(folder / "model.onnx", training.program(final.model), facts)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return results
 
 
 def _model_facts(

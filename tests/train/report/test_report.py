@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from data.audit.report import AuditReport, DuplicatePair, Thumbnail
 from data.audit.shortcuts import Shortcut
 from data.summary import ClassCount
-from tests.helpers import Run
+from tests.helpers import ROOT, Run
 from train.evaluate.metrics import Scores, score
 from train.evaluate.results import CrossValidation, Results
 from train.report.caveats import calibration_sentence, cautions, quotation, supports
@@ -285,6 +285,22 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_has_no_serious_barrier(trained: Run, browser: Any, scheme: str) -> None:
+    """axe-core's rules: contrast, names of figures, headings, tables that the keyboard reaches."""
+    axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.is_file():
+        pytest.skip("no axe-core: npm install axe-core for this test")
+    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    page.goto((trained.folder / "report.html").resolve().as_uri())
+    page.add_script_tag(path=str(axe))
+    found = page.evaluate("axe.run()")["violations"]
+    grave = [one["id"] for one in found if one["impact"] in ("serious", "critical")]
+    assert grave == []
+    page.close()
 
 
 @pytest.mark.slow
