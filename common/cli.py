@@ -17,11 +17,19 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
-from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter, Namespace
+import yaml
+from jsonargparse import (
+    ActionYesNo,
+    ArgumentParser,
+    DefaultHelpFormatter,
+    Namespace,
+    set_loader,
+)
 from jsonargparse.typing import restricted_number_type
 
 from common.text import printable
 from common.validation import check_fields, expected, flag
+from common.yaml_text import load_yaml
 
 if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain numbers
     PositiveInt: TypeAlias = int
@@ -58,6 +66,8 @@ else:
 
 # Read by onnxruntime when it is imported: it would report its use to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+set_loader("yaml", load_yaml, exceptions=(yaml.YAMLError,))
 
 DONE, BAD_INPUT, WRONG_USAGE, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 

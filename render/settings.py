@@ -121,6 +121,11 @@ class RenderSettings:
             self.clip_samples >= self.n_fft,
             f"clip_seconds={self.clip_seconds} is shorter than one window (n_fft={self.n_fft})",
         )
+        _require(
+            self.hop_length <= self.clip_samples,
+            f"hop_length={self.hop_length!s:.20} must be a clip's {self.clip_samples} samples at "
+            "most",
+        )
         for name in ("n_mels", "n_mfcc"):
             value = getattr(self, name)
             _require(value <= MOST_BANDS, f"{name}={value} must be {MOST_BANDS} at most")

@@ -48,7 +48,7 @@ class Program:
         onnxruntime.create_and_register_allocator(where, onnxruntime.OrtArenaCfg(arena))
         try:
             self._session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+                data, options, providers=["CPUExecutionProvider"], enable_fallback=False
             )
         except Exception as error:  # its own kinds for each way a program is wrong
             raise ValueError(_first_line(error)) from None
