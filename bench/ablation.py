@@ -21,8 +21,8 @@ from data.image_folder import scan
 from data.root import root_of
 from train.config import PRESETS, TrainConfig
 from train.devices.fabric import make_fabric
-from train.loop.cross_validation import Trainer
 from train.loop.loggers import Silent
+from train.loop.trainer import Trainer
 from train.models.pretrained import RANDOM
 from train.pipeline import PictureTraining, prepare_pictures
 from train.tune.search_space import try_folds

@@ -33,10 +33,11 @@ from train.evaluate.calibration import (
     probabilities_of,
 )
 from train.evaluate.final_test import final_weights
-from train.loop.cross_validation import Trainer, cross_validate
-from train.loop.head import embeddings_of
+from train.loop.cross_validation import cross_validate
+from train.loop.embeddings import embeddings_of
 from train.loop.inference import logits_of
 from train.loop.loggers import Silent
+from train.loop.trainer import Trainer
 from train.models.ensemble import mean_logits
 from train.pipeline import prepare_pictures
 

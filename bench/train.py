@@ -28,7 +28,8 @@ from train.devices.fabric import describe, make_fabric
 from train.loop.fit import train_one_epoch
 from train.loop.inference import apply
 from train.loop.train_step import Step
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 
 SIZE = (224, 224)
 HEADS = "--model resnet50 --image-size 224 --finetune none"

@@ -110,7 +110,6 @@ def test_nothing_imports_the_scripts(file: str) -> None:
     assert not everywhere(ROOT / file) & ({"main", "predict"} - allowed)
 
 
-@pytest.mark.xfail(strict=True, reason="cycles of the old layout, being undone")
 def test_no_two_files_import_each_other() -> None:
     """No cycle among files, imports inside functions included."""
     files = folder_files(*ROOMS)

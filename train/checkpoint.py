@@ -2,6 +2,8 @@
 
 import pickle
 import zipfile
+from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,11 @@ from common.files import whole_file
 MAX_VALUES = 1_000_000  # beside the weights: names, figures, means
 
 
-def write_torch(file: Path, facts: dict[str, Any]) -> None:
+def write_torch(file: Path, values: dict[str, Any]) -> None:
     """Save tensors and plain values as one whole file."""
     with whole_file(file) as sink:
         try:
-            torch.save(facts, sink)
+            torch.save(values, sink)
         except RuntimeError as error:  # torch's, on top of what the file system said
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
@@ -71,3 +73,12 @@ def _check_sizes(file: Path, values: Any) -> None:
             total += value.numel() * value.element_size()
     if total > file.stat().st_size:
         raise ValueError(f"{file} is damaged, or made to be: it claims {total} bytes of weights")
+
+
+def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """A digest of names, shapes, types and numbers of tensors."""
+    seen = blake2b(digest_size=16)
+    for name, tensor in sorted(weights.items()):
+        seen.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        seen.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return seen.hexdigest()

@@ -4,6 +4,8 @@ import copy
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from common.cli import DONE, INTERRUPTED, SOME_LEFT_OUT
+from data.cache.disk import cache_folder
 from data.config import DataConfig, parse_size
 from data.examples import Examples
 from data.image_folder import scan
@@ -20,29 +23,40 @@ from data.root import is_table, root_of
 from data.split_file import write_split
 from data.summary import class_table
 from render.songs import SongConfig, draw_songs, holds_songs, pictures_folder
+from train.checkpoint import weights_digest
 from train.config import TrainConfig
 from train.devices.distributed import agreed, first
-from train.devices.fabric import describe, make_fabric
+from train.devices.fabric import describe, first_speaks, make_fabric
 from train.evaluate.domain_shift import reference_of
 from train.evaluate.final_test import FinalTest
 from train.evaluate.frozen_features import FrozenFeatures
 from train.evaluate.leakage import leak_report
 from train.evaluate.novelty import describe_batches
 from train.export.onnx import picture_program
-from train.loop.cross_validation import Fold, Log, Trainer, cross_validate
-from train.loop.fit import Progress
-from train.loop.head import embeddings_of
+from train.loop.cross_validation import cross_validate
+from train.loop.embeddings import embeddings_of
 from train.loop.inference import apply
 from train.loop.loggers import EpochLog, Silent
 from train.loop.lr_finder import find_and_draw
 from train.loop.optim import check_optimizer
+from train.loop.state import Fold, Log, Progress
+from train.loop.trainer import EmbeddingCache, Trainer
 from train.models.audio.mobilenet import drawn_otherwise, size_of
-from train.models.classifier import wide
+from train.models.backbone import default_image_size
+from train.models.classifier import new_classifier
 from train.models.facts import DomainReference, Novelty
 from train.models.pretrained import RANDOM, backbone_with_weights, has_heard_sounds, why_chosen
 from train.report.gallery import Answered, heat_of, pictures_of
 from train.report.run_files import Training, write_run
-from train.run_folder import RunSettings, new_run, rendered_with, settings_of
+from train.run_folder import (
+    NOT_COMPARED,
+    Fingerprint,
+    RunSettings,
+    check_fingerprint,
+    new_run,
+    rendered_with,
+    settings_of,
+)
 from train.tabular.training import table_training
 
 if TYPE_CHECKING:
@@ -65,7 +79,8 @@ def train(
     if holds_songs(root):
         drawn = _draw(root, songs or SongConfig(), config)
         root = pictures_folder(root)
-    return _train_on(root, data_config, config, resumed) or drawn
+    with first_speaks():
+        return _train_on(root, data_config, config, resumed) or drawn
 
 
 def _draw(root: Path, songs: SongConfig, config: TrainConfig) -> int:
@@ -109,6 +124,8 @@ def train_and_report(
     speaks = training.fabric.is_global_zero
     log = epoch_log(training, folder) if speaks else None
     trainer = training.trainer(folder, log or Silent())
+    if speaks:
+        check_fingerprint(folder, fingerprint_of(training, trainer, settings.options))
     try:
         finished = training.fit(trainer)
     except KeyboardInterrupt:
@@ -126,6 +143,25 @@ def train_and_report(
     example = "TABLE.csv" if training.unit == "row" else "PICTURE"
     print(f"predict: python predict.py {folder / 'model.pth'} {example}")
     return SOME_LEFT_OUT if training.ready.failures else DONE
+
+
+def fingerprint_of(training: Training, trainer: Trainer, options: dict[str, Any]) -> Fingerprint:
+    """What the checkpoints of this training belong to. options: those of config.yaml."""
+    examples, parts = training.ready.examples, training.ready.split.parts
+    digests = trainer.pictures.digests
+    known = [""] * len(examples) if digests is None else [one.hex() for one in digests]
+    return Fingerprint(
+        options={k: str(v) for k, v in options.items() if k not in NOT_COMPARED},
+        versions={name: version(name) for name in ("torch", "timm", "numpy")},
+        digests={
+            "weights that every fold starts from": weights_digest(trainer.model.state_dict()),
+            "split": blake2b(repr([part.tolist() for part in parts]).encode()).hexdigest(),
+        },
+        examples={
+            path: f"{examples.classes[label]} {digest[:16]}"
+            for path, label, digest in zip(examples.paths, examples.labels, known, strict=True)
+        },
+    )
 
 
 def epoch_log(training: Training, folder: Path) -> EpochLog:
@@ -149,7 +185,7 @@ def measure_only(training: Training, data_config: DataConfig) -> int:
 class PictureTraining:
     """A backbone and the pictures it is trained on; see `train.report.run_files.Training`.
 
-    weights: what the backbone starts from, in words.
+    weights: what the backbone starts from, in words; cache: of embeddings, for later runs.
     """
 
     name: str
@@ -159,21 +195,22 @@ class PictureTraining:
     ready: PreparedPictures
     backbone: Any
     weights: str
+    cache: EmbeddingCache | None = None
     unit = "picture"
 
     def trainer(self, folder: Path, log: Log) -> Trainer:
         """A trainer whose folds all start from this backbone."""
-        spec = self.ready.pictures.spec
-        return Trainer.start(
-            self.fabric,
+        spec, config = self.ready.pictures.spec, self.config
+        model = new_classifier(
             copy.deepcopy(self.backbone),
-            self.ready.pictures,
             len(self.ready.examples.classes),
             (spec.width, spec.height),
-            self.config,
-            folder,
-            log,
+            dropout=config.dropout,
+            pooling=config.pooling,
+            with_head_phase=config.head_epochs > 0,
         )
+        pictures = self.ready.pictures
+        return Trainer.start(self.fabric, model, pictures, config, folder, log, self.cache)
 
     def fit(self, trainer: Trainer) -> list[Progress]:
         """The progress of every fold, and of the refit where that is asked for."""
@@ -267,11 +304,14 @@ def prepare_pictures(
         ready = prepare(
             examples,
             data_config,
-            size=size or size_of(name, drawn) or wide(backbone),
+            size=size or size_of(name, drawn) or default_image_size(backbone),
             mean=tuple(source["mean"]),
             std=tuple(source["std"]),
             seed=config.seed,
         )
     if otherwise := drawn_otherwise(name, drawn):
         ready = replace(ready, notes=[otherwise, *ready.notes])
-    return PictureTraining(name, setting, fabric, config, ready, backbone, weights)
+    cache = None
+    if data_config.cache_limit:
+        cache = EmbeddingCache(cache_folder(data_config.cache), data_config.cache_limit)
+    return PictureTraining(name, setting, fabric, config, ready, backbone, weights, cache)

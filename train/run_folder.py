@@ -1,15 +1,19 @@
-"""The folder of a run: its name, the options it was started with, and whether it was finished."""
+"""The folder of a run: its name, its options, what its checkpoints belong to, if it is finished."""
 
+import json
 import shlex
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from common.fields import Fields
 from common.files import write_text
+from common.validation import flag
 from render.settings import RenderSettings
 
 
@@ -90,3 +94,82 @@ def existing_model(given: str | Path) -> Path:
     if not file.is_file():
         raise FileNotFoundError(f"no model file at {file}; python main.py trains one")
     return file
+
+
+# Options that change where files lie or how fast it goes, and nothing that is learnt.
+NOT_COMPARED = frozenset(
+    ("data", "split", "out", "wandb", "workers", "cache", "cache_limit", "micro_batch")
+)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the checkpoints of a run belong to; with another of any of these they are not its own.
+
+    options: those that change what is learnt; versions: of the programs; weights, split: digests of
+    what every fold starts from and of the parts; examples: a digest by path. All are text by name.
+    """
+
+    options: dict[str, str]
+    versions: dict[str, str]
+    digests: dict[str, str]
+    examples: dict[str, str]
+
+    @classmethod
+    def read(cls, file: Path) -> "Fingerprint":
+        """The fingerprint in a file; ValueError that names it if it holds none."""
+        try:
+            values = Fields.of(json.loads(file.read_text(encoding="utf-8")))
+            sections = [values.section(one.name) for one in fields(cls)]
+            return cls(*({name: part.text(name) for name in part.values} for part in sections))
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{file} is damaged ({error}): start a new run") from None
+
+    def differences(self, now: "Fingerprint") -> list[str]:
+        """In which ways `now` differs from this one, in words."""
+        found = [
+            f"{flag(name)} was {then}, is {new}"
+            for name, then, new in _changed(self.options, now.options)
+        ]
+        found += [
+            f"{name} was {then}, is {new}"
+            for name, then, new in _changed(self.versions, now.versions)
+        ]
+        found += [f"the {name} changed" for name, *_ in _changed(self.digests, now.digests)]
+        changes = _changed(self.examples, now.examples)
+        for what, paths in {
+            "gone or unreadable": [path for path, _, new in changes if new is None],
+            "new": [path for path, then, _ in changes if then is None],
+            "changed": [path for path, then, new in changes if then and new],
+        }.items():
+            if paths:
+                more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+                found.append(f"{what}: {paths[0]}{more}")
+        return found
+
+
+def _changed(
+    then: Mapping[str, str], now: Mapping[str, str]
+) -> list[tuple[str, str | None, str | None]]:
+    """(name, value then, value now) of every name whose values differ."""
+    names = [*then, *(name for name in now if name not in then)]
+    return [(n, then.get(n), now.get(n)) for n in names if then.get(n) != now.get(n)]
+
+
+def check_fingerprint(folder: Path, now: Fingerprint) -> None:
+    """Write the fingerprint of a run that begins; of one that is resumed, compare it.
+
+    Raises ValueError that says what differs: the checkpoints would else be silently wrong.
+    """
+    checkpoints = folder / "checkpoints"
+    file = checkpoints / "fingerprint.json"
+    if not file.exists():
+        if left := sorted(checkpoints.glob("*.pth")):
+            raise ValueError(f"{left[0]} belongs to nothing that is known: start a new run")
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(asdict(now), indent=0, ensure_ascii=False))
+    elif found := Fingerprint.read(file).differences(now):
+        raise ValueError(
+            f"{folder} cannot be resumed, because its checkpoints belong to something else "
+            f"({'; '.join(found)}): restore that, or start a new run"
+        )

@@ -33,6 +33,12 @@ class Pictures:
     augmentation: Augmentation = NONE
     threads: int = 0
 
+    @property
+    def digests(self) -> np.ndarray | None:
+        """What each picture is known by, bytes (n,); None where its pixels were not measured."""
+        known = self.decoded.prints.digests
+        return known if len(known) == len(self.labels) else None
+
     def batches(
         self,
         positions: np.ndarray,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -24,6 +25,11 @@ class TableRows:
 
     values: np.ndarray
     labels: np.ndarray
+
+    @property
+    def digests(self) -> np.ndarray:
+        """What each row is known by, bytes (n,)."""
+        return np.array([sha256(row.tobytes()).digest() for row in self.values], "S32")
 
     def batches(
         self, positions: np.ndarray, *, batch_size: int, seed: int | None = None, pin: bool = False

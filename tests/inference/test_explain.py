@@ -18,7 +18,8 @@ from inference.explain.gradcam_figure import PictureAxes, axes_of, draw
 from render.settings import RenderSettings
 from render.spectrogram.image import picture
 from tests.helpers import ROOT, Run
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 from train.models.gradcam import grad_cam
 from train.report.projection import project
 from train.tabular.baselines import Baseline, fit_baselines

@@ -2,9 +2,8 @@
 
 import logging
 import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -31,29 +30,54 @@ def make_fabric(
     ResNet50 trains 3 times as fast as in float32. Started by torchrun, its numbers count.
     """
     keep_freed_memory()
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         n_devices = int(os.environ["LOCAL_WORLD_SIZE"])
         n_nodes = int(os.environ["WORLD_SIZE"]) // n_devices
     options: dict[str, Any] = {"accelerator": accelerator, "devices": n_devices}
     together = strategy == "ddp" or n_devices * n_nodes > 1
-    try:
-        if precision == "auto":
-            device = Fabric(**options, precision="32-true").device
-            precision = "bf16-mixed" if has_bf16(device) else "32-true"
+    with quiet_loggers(logging.WARNING, "lightning_fabric", "lightning.fabric"):
+        try:
+            if precision == "auto":
+                device = Fabric(**options, precision="32-true").device
+                precision = "bf16-mixed" if has_bf16(device) else "32-true"
+            if together:
+                options |= {"strategy": Together(), "num_nodes": n_nodes}
+            fabric = Fabric(**options, precision=precision)  # type: ignore[arg-type]
+        except (RuntimeError, ValueError, MisconfigurationException) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(f"--accelerator {accelerator}: {reason}") from None
         if together:
-            options |= {"strategy": Together(), "num_nodes": n_nodes}
-        fabric = Fabric(**options, precision=precision)  # type: ignore[arg-type]
-    except (RuntimeError, ValueError, MisconfigurationException) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"--accelerator {accelerator}: {reason}") from None
-    if together:
-        end_with_parent()
-        fabric.launch()
-        if not fabric.is_global_zero:  # the first speaks for all
-            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  it stays open
+            end_with_parent()
+            fabric.launch()
     return fabric
+
+
+@contextmanager
+def quiet_loggers(level: int, *names: str) -> Iterator[None]:
+    """Inside, these loggers say nothing below a level; afterwards they are as before."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, before in zip(loggers, levels, strict=True):
+            logger.setLevel(before)
+
+
+@contextmanager
+def first_speaks() -> Iterator[None]:
+    """Inside, only the first of several processes prints: it speaks for all.
+
+    By the number that torchrun or SLURM gave this one, which is known before there is a device.
+    """
+    rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
+    if rank == "0":
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nothing, redirect_stdout(nothing):
+        yield
 
 
 @contextmanager

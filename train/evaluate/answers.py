@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.loop.inference import Batch, apply, logits_of
+from train.loop.inference import apply, logits_of
+from train.loop.state import Batch
 
 MOST_EMBEDDED = 1000
 

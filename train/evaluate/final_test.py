@@ -15,8 +15,8 @@ from train.evaluate.calibration import fit_temperature, probabilities_of
 from train.evaluate.metrics import Scores, score
 from train.evaluate.precision_recall import ClassCurve, class_curves
 from train.evaluate.results import CrossValidation, Results
-from train.loop.cross_validation import Trainer
-from train.loop.fit import Progress
+from train.loop.state import Progress
+from train.loop.trainer import Trainer
 from train.models.ensemble import ensemble_of
 
 if TYPE_CHECKING:
@@ -224,5 +224,5 @@ def write_predictions(file: Path, held_out: Sequence[HeldOut], examples: "Exampl
 
 def write_history(file: Path, finished: list[Progress]) -> None:
     """Write one row per epoch of every fold, and of the refit: phase, rate, losses, accuracy."""
-    rows = [{"fold": k} | row for k, p in enumerate(finished, 1) for row in p.history]
+    rows = [{"fold": k} | row.to_dict() for k, p in enumerate(finished, 1) for row in p.history]
     write_records(file, list(rows[0]), rows)

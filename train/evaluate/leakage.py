@@ -12,7 +12,7 @@ from common.intervals import mean_interval
 from train.loop.inference import apply
 
 if TYPE_CHECKING:
-    from train.loop.cross_validation import Trainer
+    from train.loop.trainer import Trainer
 
 N_REPEATS = 2
 # Stronger than scikit-learn's 1: there are more features than pictures.

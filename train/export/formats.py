@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from common.files import whole_file, whole_path
+from train.devices.fabric import quiet_loggers
 from train.export.onnx import picture_program
 from train.models import model_file, onnx_file
 from train.models.classifier import Classifier
@@ -64,9 +65,10 @@ def to_int8(original: Original, file: Path, pictures: np.ndarray) -> Network:
             picture = next(self._left, None)
             return None if picture is None else {"images": picture}
 
-    with tempfile.TemporaryDirectory() as made, warnings.catch_warnings():
+    # It recommends its own preparation, which is done here.
+    quiet = quiet_loggers(logging.ERROR, "")
+    with tempfile.TemporaryDirectory() as made, warnings.catch_warnings(), quiet:
         warnings.simplefilter("ignore")
-        logging.getLogger().setLevel(logging.ERROR)  # it recommends its own preparation, done here
         whole, prepared, small = (Path(made) / f"{n}.onnx" for n in ("whole", "prepared", "small"))
         onnx.save(picture_program(original.module, original.facts.image), str(whole))
         quant_pre_process(whole, prepared, skip_symbolic_shape=True)

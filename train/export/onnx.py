@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from data.images.read import ImageSpec
+from train.devices.fabric import quiet_loggers
 
 if TYPE_CHECKING:
     import onnx
@@ -26,9 +27,13 @@ def program_of(module: nn.Module, example: torch.Tensor, name: str) -> "onnx.Mod
 
     example: an input, whose first axis may have any length.
     """
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     # Without gradients: their graph would be traced too, a sixth of the time.
-    with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        torch.no_grad(),
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        quiet_loggers(logging.ERROR, "torch.onnx"),
+    ):
         warnings.simplefilter("ignore")  # the exporter's own deprecations are not the user's matter
         program = torch.onnx.export(
             module.eval().cpu(),

@@ -6,7 +6,8 @@ import torch
 
 from data.images.read import ImageSpec
 from train.models import model_file
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 from train.models.facts import ModelFacts
 from train.models.pretrained import read_weights
 

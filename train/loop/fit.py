@@ -2,82 +2,24 @@
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import nn
 
+from common.seeds import derived_seed
 from train.config import TrainConfig
 from train.devices.distributed import gathered, summed
-from train.loop.inference import Batch, apply, progress_bar
-from train.loop.micro_batch import Parts
+from train.loop.inference import apply, progress_bar
+from train.loop.micro_batch import MicroBatch
 from train.loop.mixup import mixing
 from train.loop.optim import make_optimizer, planned_rate, plateau, set_rate
+from train.loop.state import STREAMS, Batch, EpochRow, Phase, Progress, Weights
 from train.loop.train_step import Loss, Step
 
-Row = dict[str, Any]
-
-
-@dataclass
-class Progress:
-    """Where a fold stands: what a checkpoint holds, and all that resuming needs.
-
-    history: one row per epoch; best_*: the epoch with the lowest validation loss, its weights and
-    its validation logits (n, C); averaged: the mean of the weights over the steps, where there is
-    one; optimizer, scheduler: state between epochs.
-    """
-
-    epoch: int = 0
-    stale: int = 0  # epochs since the best one
-    steps: int = 0
-    history: list[Row] = field(default_factory=list)
-    best_loss: float = float("inf")
-    best_row: int = -1
-    best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    best_logits: torch.Tensor | None = None
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    averaged: dict[str, torch.Tensor] = field(default_factory=dict)
-    optimizer: dict[str, Any] = field(default_factory=dict)
-    scheduler: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One stretch of training: its name, rate, length, and the batches of an epoch.
-
-    patience, plateau_patience: epochs without a lower validation loss before the phase stops, and
-    before its rate drops. rates: the learning rate of every epoch, with nothing to validate on;
-    None where the validation loss decides. together: every process has its share of each batch
-    and of the validation batches; else all is this process's own. compiled: by torch.compile.
-    """
-
-    name: str
-    learning_rate: float
-    n_epochs: int
-    patience: int
-    plateau_patience: int
-    train_batches: Callable[[int], Iterable[Batch]]
-    validation_batches: Callable[[], Iterable[Batch]]
-    validation_labels: np.ndarray
-    class_weights: torch.Tensor | None
-    rates: list[float] | None = None
-    together: bool = False
-    compiled: bool = False
-
-
-def train_one_epoch(step: Step, batches: Iterable[Batch]) -> float:
-    """One pass over the batches; returns the mean loss per picture."""
-    step.model.train()
-    seen = torch.zeros(2, device=step.fabric.device)
-    for images, labels in progress_bar(batches, "training"):
-        seen[0] += step(images, labels)  # no .item() here: it would wait for the device
-        seen[1] += len(labels)
-    total, n = (summed(step.fabric, seen) if step.together else seen).tolist()
-    return total / n
+OnEpoch = Callable[[Progress, EpochRow], None]
 
 
 def fit(
@@ -86,40 +28,57 @@ def fit(
     phase: Phase,
     config: TrainConfig,
     progress: Progress,
-    *,
-    seed: int,
-    on_epoch: Callable[[Progress, Row], None],
-    parts: Parts | None = None,
+    on_epoch: OnEpoch,
+    micro_batch: MicroBatch | None = None,
 ) -> None:
     """Train `model` through one phase, from where `progress` stands; leaves its best in it.
 
-    The randomness of an epoch depends on the seed and its number alone, so that an interrupted
-    fold goes on exactly as if it had not been.
+    The randomness of an epoch depends on the seed, the fold, the phase and its number alone, so
+    that an interrupted fold goes on exactly as if it had not been.
     """
-    step, scheduler = _set_up(fabric, model, phase, config, progress, parts or Parts())
-    tested = step.averaged.module if step.averaged else step.model
+    step, scheduler = _set_up(fabric, model, phase, config, progress, micro_batch or MicroBatch())
     kept = step.averaged.module if step.averaged else model
     n_epochs = phase.n_epochs if phase.rates is None else len(phase.rates)
     while progress.epoch < n_epochs and progress.stale < phase.patience:
         progress.epoch += 1
         _set_rate(step.optimizer, phase, config, progress.epoch, n_epochs)
-        row: Row = {"phase": phase.name, "epoch": progress.epoch}
-        row["learning_rate"] = step.optimizer.param_groups[0]["lr"]
-        epoch_seed = seed * 10_007 + progress.epoch
-        torch.manual_seed(epoch_seed + (1_000_003 * fabric.global_rank if phase.together else 0))
-        row["train_loss"] = train_one_epoch(step, phase.train_batches(epoch_seed))
+        rate = float(step.optimizer.param_groups[0]["lr"])
+        loss = _train_epoch(step, phase, config.seed, progress.epoch)
+        validated: tuple[float, float] | None = None
         if phase.rates is None:
-            row |= evaluate(fabric, tested, kept, phase, progress, step.loss)
-            if config.schedule == "plateau" or phase.name == "head":
-                scheduler.step(row["validation_loss"])
+            tested = step.averaged.module if step.averaged else step.model
+            validated = _evaluate(fabric, tested, kept, phase, progress, step.loss)
+            if config.schedule == "plateau" or phase.is_head:
+                scheduler.step(validated[0])
         else:
-            progress.best_row, progress.best_weights = len(progress.history), _on_cpu(kept)
+            progress.best_row, progress.best_weights = len(progress.history), on_cpu(kept)
+        row = EpochRow(phase.name, progress.epoch, rate, loss, *(validated or ()))
         progress.history.append(row)
-        progress.steps, progress.weights = step.n, _on_cpu(model)
-        progress.averaged = _on_cpu(kept) if step.averaged else {}
+        progress.steps, progress.weights = step.n, on_cpu(model)
+        progress.averaged = on_cpu(kept) if step.averaged else {}
         progress.optimizer = copy.deepcopy(step.optimizer.state_dict())
         progress.scheduler = scheduler.state_dict()
         on_epoch(progress, row)
+
+
+def _train_epoch(step: Step, phase: Phase, seed: int, epoch: int) -> float:
+    """Seed an epoch and train through it; returns the mean loss per example."""
+    stream = STREAMS[phase.name]
+    rank = step.fabric.global_rank if phase.together else 0
+    phase.set_seed(derived_seed(seed, stream, fold=phase.fold, epoch=epoch, process=rank))
+    batches = phase.train_batches(derived_seed(seed, stream, fold=phase.fold, epoch=epoch))
+    return train_one_epoch(step, progress_bar(batches, "training", quiet=phase.quiet))
+
+
+def train_one_epoch(step: Step, batches: Iterable[Batch]) -> float:
+    """One pass over the batches; returns the mean loss per picture."""
+    step.model.train()
+    seen = torch.zeros(2, device=step.fabric.device)
+    for images, labels in batches:
+        seen[0] += step(images, labels)  # no .item() here: it would wait for the device
+        seen[1] += len(labels)
+    total, n = (summed(step.fabric, seen) if step.together else seen).tolist()
+    return total / n
 
 
 def _set_up(
@@ -128,12 +87,11 @@ def _set_up(
     phase: Phase,
     config: TrainConfig,
     progress: Progress,
-    parts: Parts,
+    micro_batch: MicroBatch,
 ) -> tuple[Step, torch.optim.lr_scheduler.ReduceLROnPlateau]:
     """What a step needs, and the scheduler, both as `progress` left them."""
-    head_only = phase.name == "head"
     optimizer = make_optimizer(
-        model, learning_rate=phase.learning_rate, config=config, head_only=head_only
+        model, learning_rate=phase.learning_rate, config=config, head_only=phase.is_head
     )
     scheduler = plateau(optimizer, config, phase.plateau_patience)
     network: Any = torch.compile(model) if phase.compiled else model
@@ -142,11 +100,10 @@ def _set_up(
         model.load_state_dict(progress.weights)
         optimizer.load_state_dict(progress.optimizer)
         scheduler.load_state_dict(progress.scheduler)
-    step = Step(
-        fabric, wrapped, optimizer, Loss(phase.class_weights, config.label_smoothing), parts,
-        together=phase.together and fabric.world_size > 1, n=progress.steps,
-    )  # fmt: skip
-    if not head_only:
+    loss = Loss(phase.class_weights, config.label_smoothing)
+    step = Step(fabric, wrapped, optimizer, loss, micro_batch, n=progress.steps)
+    step.together = phase.together and fabric.world_size > 1
+    if not phase.is_head:
         head: Any = model.head
         step.mix = mixing(config, head.out_features)
         if config.ema:
@@ -158,20 +115,20 @@ def _set_up(
 
 def _set_rate(optimizer: Any, phase: Phase, config: TrainConfig, epoch: int, n_epochs: int) -> None:
     rate = phase.rates[epoch - 1] if phase.rates is not None else None
-    if rate is None and phase.name != "head":
+    if rate is None and not phase.is_head:
         rate = planned_rate(config, epoch, n_epochs)
     if rate is not None:
         set_rate(optimizer, rate)
 
 
-def evaluate(
+def _evaluate(
     fabric: Fabric,
     tested: nn.Module,
     kept: nn.Module,
     phase: Phase,
     progress: Progress,
     loss_of: Loss,
-) -> Row:
+) -> tuple[float, float]:
     """Validation loss and accuracy; `progress` keeps the weights with the lowest loss.
 
     tested: what answers; kept: the module whose weights these are; loss_of: the loss of training,
@@ -179,7 +136,7 @@ def evaluate(
     """
     tested.eval()
     with fabric.autocast():
-        logits = apply(tested, phase.validation_batches(), fabric.device)
+        logits = apply(tested, phase.validation_batches(), fabric.device, quiet=phase.quiet)
     if phase.together:
         logits = gathered(fabric, logits)
     labels = phase.validation_labels
@@ -187,13 +144,13 @@ def evaluate(
     if loss < progress.best_loss:
         progress.best_loss, progress.stale = loss, 0
         progress.best_row = len(progress.history)
-        progress.best_weights = _on_cpu(kept)
+        progress.best_weights = on_cpu(kept)
         progress.best_logits = torch.from_numpy(logits)
     else:
         progress.stale += 1
-    accuracy = float((logits.argmax(axis=1) == labels).mean())
-    return {"validation_loss": loss, "validation_accuracy": accuracy}
+    return loss, float((logits.argmax(axis=1) == labels).mean())
 
 
-def _on_cpu(model: nn.Module) -> dict[str, torch.Tensor]:
+def on_cpu(model: nn.Module) -> Weights:
+    """A copy of the module's tensors, in the processor's memory."""
     return {name: t.detach().cpu().clone() for name, t in model.state_dict().items()}

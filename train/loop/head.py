@@ -1,103 +1,115 @@
-"""The last layer alone, on embeddings that are computed once and shared by all folds."""
+"""The last layer alone, on embeddings that are computed once; those of all folds side by side."""
 
-import dataclasses
 import math
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
-from common.files import whole_path
+from common.seeds import Stream, derived_seed
 from train.devices.fabric import one_thread
-from train.loop.fit import Phase, Progress, fit
-from train.loop.inference import Batch, progress_bar
-from train.models.classifier import Classifier
-
-if TYPE_CHECKING:
-    from train.loop.cross_validation import Fold, Trainer
+from train.loop.embeddings import Embeddings
+from train.loop.fit import OnEpoch, fit
+from train.loop.state import HEAD, Batch, Fold, Phase, Progress
+from train.loop.train_step import class_weights
+from train.loop.trainer import Trainer
+from train.models.classifier import Head, reset_linear
 
 # What hardly varied must not be blown up: a deviation counts as at least this part of the feature's
 # own mean, and of the usual deviation. The latter is small, since features are of several kinds.
 OWN_FLOOR, FLOOR = 0.1, 0.001
 LEAST_PATIENCE = 120  # steps: an epoch of some fifty pictures has two
+IN_MEMORY = 2**30  # bytes of standardised embeddings, of all heads that are trained at once
 
 
-def embeddings_of(trainer: "Trainer", positions: np.ndarray) -> np.ndarray:
-    """Embeddings float16 (n pictures, F) by the untrained backbone, mapped from a file of the run.
+def fit_heads(
+    trainer: Trainer, folds: Sequence[Fold], embeddings: Embeddings
+) -> Iterator[Progress]:
+    """The progress of the head of each fold, in their order; its best weights are those of a Head.
 
-    Only the rows of `positions` are filled. k folds of head training cost one pass over the
-    pictures, a resumed run none, and memory does not grow with their number.
+    On a processor they are trained side by side, each on one core: their steps are too small for
+    several. A head has its own generators and its own tensors, so that its numbers are the same bit
+    for bit however many are trained at once.
     """
-    file = trainer.run / "checkpoints" / "embeddings.npy"
-    if not file.exists():
-        with whole_path(file) as temporary:
-            _embed(trainer, positions, temporary)
-    return np.load(file, mmap_mode="r")
+    on_cpu = trainer.fabric.device.type == "cpu"
+    n_workers = max(1, min(len(folds), torch.get_num_threads() if on_cpu else 1))
+    stop, rows_limit = threading.Event(), IN_MEMORY // n_workers
+    total = len(folds) * trainer.config.head_epochs
+    bar = tqdm(total=total, desc="last layers", unit=" epochs", leave=False, disable=None, delay=1)
+
+    def fit_one(fold: Fold) -> Progress:
+        def on_epoch(*_: object) -> None:
+            bar.update()
+            if stop.is_set():
+                raise InterruptedError
+
+        progress = _fit_head(trainer, fold, embeddings, rows_limit, on_epoch)
+        bar.update(trainer.config.head_epochs - progress.epoch)
+        return progress
+
+    with one_thread(), ThreadPoolExecutor(n_workers) as workers:
+        waiting = [workers.submit(fit_one, fold) for fold in folds]
+        try:
+            for future in waiting:
+                yield future.result()
+        finally:
+            stop.set()
+            for future in waiting:
+                future.cancel()
+            bar.close()
 
 
-@torch.inference_mode()
-def _embed(trainer: "Trainer", positions: np.ndarray, file: Path) -> None:
-    fabric, model = trainer.fabric, trainer.model
-    model.to(fabric.device).eval()
-    shape = (len(trainer.pictures.labels), model.head.in_features)
-    rows = np.lib.format.open_memmap(file, "w+", np.float16, shape)
-    done = 0
-    for images, _ in progress_bar(trainer.batches(positions), "embedding"):
-        with fabric.autocast():
-            part = model.features(images.to(fabric.device, non_blocking=True))
-        part = part.float().clamp(-65504, 65504)  # what float16 holds
-        rows[positions[done : done + len(part)]] = part.cpu().numpy()
-        done += len(part)
-    rows.flush()
-
-
-def fit_head(
-    trainer: "Trainer",
-    fold: "Fold",
-    embeddings: np.ndarray,
-    class_weights: torch.Tensor | None,
+def _fit_head(
+    trainer: Trainer,
+    fold: Fold,
+    embeddings: Embeddings,
+    rows_limit: int,
+    on_epoch: OnEpoch,
 ) -> Progress:
-    """Train the last layer on the embeddings; leaves the best in the model and the progress."""
-    config, model, labels = trainer.config, trainer.model, trainer.pictures.labels
-    standardise(model, embeddings, fold.train)
-
-    def batches(positions: np.ndarray, seed: int | None = None) -> "_Rows":
-        if seed is not None:
-            positions = np.random.default_rng(seed).permutation(positions)
-        return _Rows(embeddings, labels, positions, config.batch_size)
-
-    patience = max(config.head_patience, math.ceil(LEAST_PATIENCE / len(batches(fold.train))))
+    config, labels = trainer.config, trainer.pictures.labels
+    head = new_head(trainer, fold, embeddings)
+    rows = StandardisedRows.of(trainer, fold, head, embeddings, rows_limit)
+    n_steps = -(-len(fold.train) // config.batch_size)
+    patience = max(config.head_patience, math.ceil(LEAST_PATIENCE / n_steps))
+    weights = class_weights(labels[fold.train], head.n_classes).to(trainer.fabric.device)
     phase = Phase(
-        "head",
-        config.head_learning_rate,
-        config.head_epochs,
-        patience,
-        patience // 2,
-        lambda epoch_seed: batches(fold.train, epoch_seed),
-        lambda: batches(fold.validation),
-        labels[fold.validation],
-        class_weights,
-        fold.rates["head"] if fold.rates else None,
+        name=HEAD,
+        fold=fold.number,
+        learning_rate=config.head_learning_rate,
+        n_epochs=config.head_epochs,
+        patience=patience,
+        plateau_patience=patience // 2,
+        train_batches=lambda seed: rows.batches(fold.train, config.batch_size, seed),
+        validation_batches=lambda: rows.batches(fold.validation, config.batch_size),
+        validation_labels=labels[fold.validation],
+        class_weights=weights if config.balance != "none" else None,
+        rates=fold.rates_of(HEAD),
+        set_seed=head.dropout.set_seed,
+        quiet=True,
     )
     progress = Progress()
-    top = Top(model)
-    with one_thread():
-        fit(
-            trainer.fabric, top, phase, config, progress, seed=fold.seed(config) + 1,
-            on_epoch=lambda _, row: trainer.log.epoch(fold.number, row),
-        )  # fmt: skip
-    trainer.log.head(fold.number, progress)
-    top.load_state_dict(progress.best_weights)
-    progress.best_weights = {name: t.cpu().clone() for name, t in model.state_dict().items()}
-    progress.epoch, progress.stale, progress.optimizer = 0, 0, {}
+    fit(trainer.fabric, LastLayer(head), phase, config, progress, on_epoch)
+    if progress.best_weights:
+        progress.best_weights |= {"shift": head.shift.cpu(), "scale": head.scale.cpu()}
     return progress
 
 
-def standardise(model: Classifier, embeddings: np.ndarray, train: np.ndarray) -> None:
-    """Set the model's shift and scale so that the training embeddings have unit length on average.
+def new_head(trainer: Trainer, fold: Fold, embeddings: Embeddings) -> Head:
+    """An untrained head that standardises embeddings as those of the fold's training part."""
+    model = trainer.model
+    head = Head(model.n_features, model.n_classes, dropout=trainer.config.dropout)
+    reset_linear(head.head, derived_seed(trainer.config.seed, Stream.START, fold=fold.number))
+    standardise(head, embeddings, fold.train)
+    return head
+
+
+def standardise(head: Head, embeddings: Embeddings | np.ndarray, train: np.ndarray) -> None:
+    """Set the head's shift and scale so that the training embeddings have unit length on average.
 
     In parts, and in float64: the embeddings of a million pictures do not fit in memory.
     """
@@ -114,38 +126,66 @@ def standardise(model: Classifier, embeddings: np.ndarray, train: np.ndarray) ->
     mean += first
     floor = np.maximum((OWN_FLOOR * mean) ** 2, FLOOR**2 * variance.mean())
     deviation = np.sqrt(np.maximum(variance, floor) + 1e-12)
-    model.shift.copy_(torch.from_numpy(mean))
-    model.scale.copy_(torch.from_numpy(deviation * n_features**0.5))
+    head.shift.copy_(torch.from_numpy(mean))
+    head.scale.copy_(torch.from_numpy(deviation * n_features**0.5))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Rows:
-    """Batches of embeddings and labels, read as they are asked for."""
+class LastLayer(nn.Module):
+    """Dropout and linear layer of a head, whose tensors it shares, for standardised embeddings."""
 
-    embeddings: np.ndarray
-    labels: np.ndarray
-    positions: np.ndarray
-    batch_size: int
-
-    def __len__(self) -> int:
-        return -(-len(self.positions) // self.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        for i in range(0, len(self.positions), self.batch_size):
-            part = self.positions[i : i + self.batch_size]
-            rows = torch.from_numpy(self.embeddings[part]).float()  # numpy takes 3 times as long
-            yield rows, torch.from_numpy(self.labels[part])
-
-
-class Top(nn.Module):
-    """What follows the backbone, as a module of its own: it shares the classifier's tensors."""
-
-    def __init__(self, model: Classifier) -> None:
+    def __init__(self, head: Head) -> None:
         super().__init__()
-        self.head = model.head
-        self.classify = model.classify
-        self.dropout = model.dropout
+        self.dropout, self.head = head.dropout, head.head
 
-    def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Logits (B, C) of embeddings (B, F)."""
-        return self.classify(embeddings)
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Logits (B, C) of rows (B, F)."""
+        return self.head(self.dropout(rows))
+
+
+@dataclass(frozen=True)
+class StandardisedRows:
+    """Standardised embeddings float32 of a fold and labels, in batches.
+
+    values: (k, F) on the device, of `positions` sorted, or None where they are made as they are
+    asked for.
+    """
+
+    embeddings: Embeddings
+    labels: np.ndarray
+    shift: torch.Tensor
+    scale: torch.Tensor
+    positions: np.ndarray
+    values: torch.Tensor | None
+
+    @classmethod
+    def of(
+        cls, trainer: Trainer, fold: Fold, head: Head, embeddings: Embeddings, limit: int
+    ) -> "StandardisedRows":
+        """All of the fold's rows, in memory if they take at most `limit` bytes."""
+        positions = np.union1d(fold.train, fold.validation)
+        labels, values = trainer.pictures.labels, None
+        rows = cls(embeddings, labels, head.shift.clone(), head.scale.clone(), positions, None)
+        if 4 * len(positions) * embeddings.shape[1] <= limit:
+            values = torch.empty(len(positions), embeddings.shape[1])
+            for start in range(0, len(positions), 256):
+                part = slice(start, start + 256)
+                values[part] = rows.at(positions[part])
+            values = values.to(trainer.fabric.device)
+        return cls(embeddings, labels, rows.shift, rows.scale, positions, values)
+
+    def at(self, positions: np.ndarray) -> torch.Tensor:
+        """The rows (B, F) of positions."""
+        if self.values is not None:
+            return self.values[torch.from_numpy(np.searchsorted(self.positions, positions))]
+        rows = torch.from_numpy(self.embeddings[positions]).float()  # numpy takes 3 times as long
+        return rows.sub_(self.shift).div_(self.scale)
+
+    def batches(
+        self, positions: np.ndarray, batch_size: int, seed: int | None = None
+    ) -> Iterator[Batch]:
+        """Batches in order, or shuffled by a seed."""
+        if seed is not None:
+            positions = np.random.default_rng(seed).permutation(positions)
+        for start in range(0, len(positions), batch_size):
+            part = positions[start : start + batch_size]
+            yield self.at(part), torch.from_numpy(self.labels[part])

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from train.loop.fit import Progress, Row
+from train.loop.state import HEAD, EpochRow, Progress
 
 FIGURES = ("learning_rate", "train_loss", "validation_loss", "validation_accuracy")
 
@@ -25,30 +25,31 @@ class EpochLog:
         self._wandb = _wandb_run(wandb, run, options) if wandb else None
         self._writer = SummaryWriter(str(run / "tensorboard"))
 
-    def epoch(self, fold: int, row: Row) -> None:
+    def epoch(self, fold: int, row: EpochRow) -> None:
         """Log one epoch of a fold."""
-        curve = f"fold_{fold}/{row['phase']}"
-        figures = {key: row[key] for key in FIGURES if key in row}  # a refit validates nothing
+        curve = f"fold_{fold}/{row.phase}"
+        values = row.to_dict()  # a refit validates nothing
+        figures = {key: values[key] for key in FIGURES if key in values}
         for key, value in figures.items():
-            self._writer.add_scalar(f"{curve}/{key}", value, row["epoch"])
+            self._writer.add_scalar(f"{curve}/{key}", value, row.epoch)
         if self._wandb:
             self._wandb.define_metric(f"{curve}/*", step_metric=f"{curve}/epoch")
-            figures["epoch"] = row["epoch"]
+            figures["epoch"] = row.epoch
             self._wandb.log({f"{curve}/{key}": value for key, value in figures.items()})
-        if row["phase"] != "head":
-            self._say(fold, f"{row['phase']} epoch {row['epoch']:3d}", row)
+        if row.phase != HEAD:
+            self._say(fold, f"{row.phase} epoch {row.epoch:3d}", row)
 
     def head(self, fold: int, progress: Progress) -> None:
         """Say how well the head alone does: its epochs take milliseconds and get no line each."""
         self._say(fold, f"head, {progress.epoch} epochs ", progress.history[progress.best_row])
 
-    def _say(self, fold: int, what: str, row: Row) -> None:
+    def _say(self, fold: int, what: str, row: EpochRow) -> None:
         who = f"fold {fold}/{self._n_folds}" if fold <= self._n_folds else "refit"
-        said = f"{who:8s}  {what:18s}  loss {row['train_loss']:.3f}"
-        if "validation_loss" in row:
-            said += f"  validation loss {row['validation_loss']:.3f}"
-            said += f"  accuracy {row['validation_accuracy']:.3f}"
-        print(f"{said}  rate {row['learning_rate']:.0e}", flush=True)
+        said = f"{who:8s}  {what:18s}  loss {row.train_loss:.3f}"
+        if row.validation_loss is not None:
+            said += f"  validation loss {row.validation_loss:.3f}"
+            said += f"  accuracy {row.validation_accuracy:.3f}"
+        print(f"{said}  rate {row.learning_rate:.0e}", flush=True)
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -78,7 +79,7 @@ def _wandb_run(project: str, run: Path, options: dict[str, Any]) -> Any:
 class Silent:
     """A log that says nothing."""
 
-    def epoch(self, fold: int, row: Row) -> None:
+    def epoch(self, fold: int, row: EpochRow) -> None:
         """Nothing."""
 
     def head(self, fold: int, progress: Progress) -> None:

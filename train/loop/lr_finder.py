@@ -1,8 +1,9 @@
 """A learning rate to begin with: one short training in which the rate only rises."""
 
-import dataclasses
+import copy
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -13,14 +14,17 @@ from scipy.ndimage import gaussian_filter1d
 from torch import nn
 
 from common.plots import new_figure, save_figure
-from train.loop.cross_validation import Fold, Trainer, train_fold
-from train.loop.fit import Phase, Progress, fit
-from train.loop.head import Top, embeddings_of, standardise
-from train.loop.inference import Batch
+from common.seeds import Stream, derived_seed
+from train.loop.cross_validation import train_fold
+from train.loop.embeddings import embeddings_of
+from train.loop.fit import fit
+from train.loop.head import LastLayer, StandardisedRows, fit_heads, new_head
+from train.loop.state import FINETUNE, HEAD, Batch, Fold, Phase, Progress
+from train.loop.trainer import Trainer
 
 N_STEPS = 100
-RANGES = {"head": (1e-2, 1e3), "finetune": (1e-6, 1.0)}
-OPTIONS = {"head": "--head-learning-rate", "finetune": "--learning-rate"}
+RANGES = {HEAD: (1e-2, 1e3), FINETUNE: (1e-6, 1.0)}
+OPTIONS = {HEAD: "--head-learning-rate", FINETUNE: "--learning-rate"}
 SMOOTHING = 4.0  # steps: single batches are noisy
 
 
@@ -35,52 +39,60 @@ def find_rate(trainer: Trainer, fold: Fold) -> tuple[str, np.ndarray, np.ndarray
     everything = np.union1d(fold.train, fold.validation)
     embeddings = embeddings_of(trainer, everything) if config.head_epochs else None
     model.keeps_statistics = embeddings is not None
-    torch.manual_seed(fold.seed(config))
     if config.finetune == "none" and embeddings is not None:
-        standardise(model, embeddings, fold.train)
-        rows = _endless(fold.train, config.batch_size)
-        batches = (_batch_of(embeddings, trainer.pictures.labels, part) for part in rows)
-        return _rising(trainer, Top(model), "head", batches)
+        head = new_head(trainer, fold, embeddings)
+        rows = StandardisedRows.of(trainer, fold, head, embeddings, limit=0)
+        labels = trainer.pictures.labels
+        batches = (
+            (rows.at(part), torch.from_numpy(labels[part])) for part in _endless(trainer, fold)
+        )
+        return _rising(trainer, fold, LastLayer(head), HEAD, batches)
     if embeddings is not None:
-        only_head = dataclasses.replace(config, finetune="none")
-        train_fold(dataclasses.replace(trainer, config=only_head), fold, embeddings)
+        only_head = replace(trainer, config=replace(config, finetune="none"))
+        [progress] = fit_heads(only_head, [fold], embeddings)
+        train_fold(only_head, fold, copy.deepcopy(model.state_dict()), progress)
     model.unfreeze(config.finetune)
-    return _rising(trainer, model, "finetune", _endless_pictures(trainer, fold.train))
+    pictures = (
+        batch
+        for epoch in count(1)
+        for batch in trainer.batches(fold.train, _seed(trainer, fold, epoch))
+    )
+    return _rising(trainer, fold, model, FINETUNE, pictures)
 
 
 def _rising(
-    trainer: Trainer, model: nn.Module, phase: str, batches: Iterator[Batch]
+    trainer: Trainer, fold: Fold, model: nn.Module, name: str, batches: Iterator[Batch]
 ) -> tuple[str, np.ndarray, np.ndarray]:
     """One step is an epoch of one batch, at a rate that was planned."""
-    rates = np.geomspace(*RANGES[phase], N_STEPS)
-    nothing = np.empty(0, dtype=np.int64)
-    plan = Phase(
-        phase, rates[0], N_STEPS, N_STEPS, N_STEPS, lambda _: [next(batches)], lambda: [], nothing,
-        None, rates.tolist(),
-    )  # fmt: skip
-    progress = Progress()
-    fit(
-        trainer.fabric, model, plan, trainer.config, progress, seed=trainer.config.seed,
-        on_epoch=lambda *_: None, parts=trainer.parts,
-    )  # fmt: skip
-    return phase, rates, np.array([row["train_loss"] for row in progress.history])
+    rates = np.geomspace(*RANGES[name], N_STEPS)
+    phase = Phase(
+        name=name,
+        fold=fold.number,
+        learning_rate=rates[0],
+        n_epochs=N_STEPS,
+        patience=N_STEPS,
+        plateau_patience=N_STEPS,
+        train_batches=lambda _: [next(batches)],
+        validation_batches=lambda: [],
+        validation_labels=np.empty(0, dtype=np.int64),
+        rates=rates.tolist(),
+    )
+    progress, micro_batch = Progress(), trainer.micro_batch
+    fit(trainer.fabric, model, phase, trainer.config, progress, lambda *_: None, micro_batch)
+    return name, rates, np.array([row.train_loss for row in progress.history])
 
 
-def _endless(positions: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+def _seed(trainer: Trainer, fold: Fold, epoch: int) -> int:
+    return derived_seed(trainer.config.seed, Stream.RATE, fold=fold.number, epoch=epoch)
+
+
+def _endless(trainer: Trainer, fold: Fold) -> Iterator[np.ndarray]:
     """Positions of one batch after another, in a new order each time all have been had."""
-    for epoch in count():
-        order = np.random.default_rng(epoch).permutation(positions)
+    batch_size = trainer.config.batch_size
+    for epoch in count(1):
+        order = np.random.default_rng(_seed(trainer, fold, epoch)).permutation(fold.train)
         for i in range(0, max(1, len(order) - batch_size + 1), batch_size):
             yield order[i : i + batch_size]
-
-
-def _batch_of(embeddings: np.ndarray, labels: np.ndarray, part: np.ndarray) -> Batch:
-    return torch.from_numpy(embeddings[part]).float(), torch.from_numpy(labels[part])
-
-
-def _endless_pictures(trainer: Trainer, positions: np.ndarray) -> Iterator[Batch]:
-    for epoch in count():
-        yield from trainer.batches(positions, seed=epoch)
 
 
 def suggestion(rates: np.ndarray, losses: np.ndarray) -> tuple[float, np.ndarray]:
@@ -116,7 +128,7 @@ def draw(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, rate: float)
 def find_and_draw(trainer: Trainer, fold: Fold) -> str:
     """Write learning_rate.png into the trainer's folder; a line that says which rate to try."""
     with tempfile.TemporaryDirectory() as scratch:
-        phase, rates, losses = find_rate(dataclasses.replace(trainer, run=Path(scratch)), fold)
+        phase, rates, losses = find_rate(replace(trainer, run=Path(scratch)), fold)
     rate, smooth = suggestion(rates, losses)
     file = trainer.run / "learning_rate.png"
     save_figure(draw(rates, losses, smooth, rate), file)

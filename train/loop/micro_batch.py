@@ -6,43 +6,46 @@ from collections.abc import Callable
 
 import torch
 
-SAYINGS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
-class Parts:
+class MicroBatch:
     """How many pictures go through the network at once: half as many after running out of memory.
 
-    most: to begin with; None for whole batches.
+    size: to begin with; None for whole batches.
     """
 
-    def __init__(self, most: int | None = None) -> None:
-        self.most = most or sys.maxsize
-        self._to_say = False
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size or sys.maxsize
+        self._unsaid = False
 
-    def each(self, n: int, work: Callable[[slice], None], begin: Callable[[], None]) -> None:
+    def run(self, n: int, work: Callable[[slice], None], begin: Callable[[], None]) -> None:
         """Call begin(), then work on parts, alike in size, of range(n); all over after a failure.
 
         Raises ValueError when not even a single picture fits.
         """
-        while not self._all(n, work, begin):
-            at_once = min(self.most, n)
+        while not self._fits(n, work, begin):
+            at_once = min(self.size, n)
             if at_once == 1:
                 raise ValueError(
                     "a single picture does not fit into the memory of the device: take a smaller "
                     "--image-size or another --model"
                 )
-            self.most, self._to_say = -(-at_once // 2), True
+            self.size, self._unsaid = -(-at_once // 2), True
             gc.collect()  # the failed attempt's tensors may hang on its traceback
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        if self._to_say:
-            print(f"note: out of memory; going on with {self.most} pictures at a time, whose "
-                  "gradients add up to those of a batch", flush=True)  # fmt: skip
-            self._to_say = False
+        if self._unsaid:
+            print(
+                f"note: out of memory; going on with {self.size} pictures at a time, whose "
+                "gradients add up to those of a batch",
+                flush=True,
+            )
+            self._unsaid = False
 
-    def _all(self, n: int, work: Callable[[slice], None], begin: Callable[[], None]) -> bool:
+    def _fits(self, n: int, work: Callable[[slice], None], begin: Callable[[], None]) -> bool:
         begin()
-        n_parts = -(-n // self.most)
+        n_parts = -(-n // self.size)
         try:
             for i in range(n_parts):
                 work(slice(n * i // n_parts, n * (i + 1) // n_parts))
@@ -55,4 +58,4 @@ class Parts:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether the error says that memory ran out, of a GPU or of the processor."""
-    return isinstance(error, torch.OutOfMemoryError) or any(s in str(error) for s in SAYINGS)
+    return isinstance(error, torch.OutOfMemoryError) or any(m in str(error) for m in MESSAGES)

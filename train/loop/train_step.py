@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
@@ -11,8 +12,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from train.devices.distributed import average
-from train.loop.inference import Batch
-from train.loop.micro_batch import Parts
+from train.loop.micro_batch import MicroBatch
+from train.loop.state import Batch
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -43,6 +44,13 @@ class Loss:
         return (here.total(logits, targets) / here.weight(targets)).item()
 
 
+def class_weights(labels: np.ndarray, n_classes: int) -> torch.Tensor:
+    """Weights float32 (C,) inverse to the class sizes, 1 on average over the examples of labels."""
+    counts = np.bincount(labels, minlength=n_classes)
+    weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return torch.tensor(weights, dtype=torch.float32)
+
+
 @dataclass
 class Step:
     """Moves the weights by one batch; `n` counts the steps.
@@ -55,7 +63,7 @@ class Step:
     model: nn.Module
     optimizer: Any
     loss: Loss = field(default_factory=Loss)
-    parts: Parts = field(default_factory=Parts)
+    micro_batch: MicroBatch = field(default_factory=MicroBatch)
     mix: Callable[[torch.Tensor, torch.Tensor], Batch] | None = None
     averaged: ModelEmaV3 | None = None
     together: bool = False
@@ -81,12 +89,17 @@ class Step:
             self.fabric.backward(loss / weight)
             total.add_(loss.detach())
 
-        self.parts.each(len(labels), backward, begin)
+        self.micro_batch.run(len(labels), backward, begin)
         if self.together:
             average(self.fabric, self.model.parameters(), weight)
         # A bound on a step: at the usual rates a pretrained network can otherwise leave its weights
         # in the first epoch for good (losses of 100 and more were seen).
-        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=MAX_GRADIENT_NORM)
+        self.fabric.clip_gradients(
+            self.model,
+            self.optimizer,
+            max_norm=MAX_GRADIENT_NORM,
+            error_if_nonfinite=False,  # a loss that is no number is told when the fold has ended
+        )
         self.optimizer.step()
         self.n += 1
         if self.averaged:

@@ -1,24 +1,86 @@
-"""A timm backbone with dropout and a new last layer, from uint8 pictures to logits."""
+"""A backbone with dropout and a new last layer, from uint8 pictures to logits."""
 
-import difflib
 from typing import Any
 
-import timm
 import torch
 from timm.models import group_parameters
 from torch import nn
 
-from train.models import audio, sequence  # noqa: F401  importing them registers their networks
-from train.models.dropout import Dropout
 from train.models.feature_pooling import pooled_stages, stages_of
 
 
-class Classifier(nn.Module):
-    """Logits (B, C) of uint8 RGB pictures (B, 3, H, W): normalise, backbone, dropout, last layer.
+class Dropout(nn.Dropout):
+    """nn.Dropout whose mask, on a processor, is made of random bytes: 20 times as fast.
+
+    torch's own takes most of the time of a last layer. The probability is rounded to a 256th; what
+    is kept is scaled by what it really is, so that the mean stays the same.
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(p)
+        self._generator: torch.Generator | None = None
+
+    def set_seed(self, seed: int) -> None:
+        """Draw the masks from a seed; on a processor from a generator of the layer's own.
+
+        Layers that are trained side by side would else draw from torch's in any order.
+        """
+        self._generator = torch.Generator().manual_seed(seed)
+        if torch.cuda.is_available():
+            torch.cuda.manual_seed_all(seed)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The same shape, with about a part `p` of the elements zero while training."""
+        if not self.training or self.p == 0 or not x.is_cpu:
+            return super().forward(x)
+        n_kept = min(max(round(256 * (1 - self.p)), 1), 256)  # of 256 byte values
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64)
+        words.random_(-(2**63), None, generator=self._generator)
+        keep = words.view(torch.uint8)[: x.numel()].view(x.shape).to(x.dtype)
+        return keep.lt_(n_kept).mul_(256 / n_kept).mul(x)
+
+
+class Head(nn.Module):
+    """Logits (B, C) of embeddings (B, F): standardisation, dropout, last layer.
+
+    Embeddings are shifted and scaled, feature by feature, to zero mean, equal variance and unit
+    length over the training pictures, so that one learning rate suits every backbone.
+    """
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, n_features: int, n_classes: int, *, dropout: float) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout)
+        self.head = nn.Linear(n_features, n_classes)
+        self.register_buffer("shift", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
+
+    @property
+    def n_features(self) -> int:
+        """Length of an embedding."""
+        return self.head.in_features
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self.head.out_features
+
+    def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Logits (B, C) of embeddings (B, F)."""
+        return self.head(self.dropout((embeddings - self.shift) / self.scale))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits (B, C)."""
+        return self.classify(inputs)
+
+
+class Classifier(Head):
+    """Logits (B, C) of uint8 RGB pictures (B, 3, H, W): normalisation, backbone, head.
 
     The normalisation of the pixels is part of the network, so that nobody can forget it or do
-    another. Embeddings are shifted and scaled, feature by feature, to zero mean, equal variance and
-    unit length over the training pictures, so that one learning rate suits every backbone.
+    another.
 
     pooling: "last", the backbone's own embedding, or "stages", `pooled_stages`; n_features: length
     of the embedding, needed for "stages" only (`count_features`).
@@ -26,8 +88,6 @@ class Classifier(nn.Module):
 
     mean: torch.Tensor
     std: torch.Tensor
-    shift: torch.Tensor
-    scale: torch.Tensor
 
     def __init__(
         self,
@@ -38,29 +98,20 @@ class Classifier(nn.Module):
         pooling: str = "last",
         n_features: int | None = None,
     ) -> None:
-        super().__init__()
+        if n_features is None:
+            n_features = getattr(backbone, "head_hidden_size", None) or backbone.num_features
+        super().__init__(n_features, n_classes, dropout=dropout)
         self.keeps_statistics = False
         self.backbone = backbone
         self.pooling = pooling
         self.stages = stages_of(backbone) if pooling == "stages" else []
-        self.dropout = Dropout(dropout)
-        if n_features is None:
-            n_features = getattr(backbone, "head_hidden_size", None) or backbone.num_features
-        self.head = nn.Linear(n_features, n_classes)
         for name in ("mean", "std"):
             values = torch.tensor(backbone.pretrained_cfg[name], dtype=torch.float32)
             self.register_buffer(name, 255 * values.view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("shift", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(n_features))
 
-    @property
-    def n_features(self) -> int:
-        """Length of an embedding."""
-        return self.head.in_features
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, C)."""
-        return self.classify(self.features(images))
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits (B, C) of pictures."""
+        return self.classify(self.features(inputs))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, F) of pictures."""
@@ -68,10 +119,6 @@ class Classifier(nn.Module):
         if self.stages:
             return pooled_stages(self.backbone, images, self.stages)
         return self.backbone(images)
-
-    def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Logits (B, C) of embeddings (B, F)."""
-        return self.head(self.dropout((embeddings - self.shift) / self.scale))
 
     def unfreeze(self, finetune: str) -> None:
         """Make trainable the last layer and "all", "none" or "last:N" stages of the backbone."""
@@ -101,49 +148,41 @@ class Classifier(nn.Module):
         return self
 
 
+def reset_linear(layer: nn.Linear, seed: int) -> None:
+    """Start a layer anew, by the distribution of nn.Linear, from a seed of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    bound = layer.in_features**-0.5
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            start = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+            parameter.copy_(start)
+
+
+def new_classifier(
+    backbone: Any,
+    n_classes: int,
+    image_size: tuple[int, int],
+    *,
+    dropout: float,
+    pooling: str,
+    with_head_phase: bool,
+) -> Classifier:
+    """A classifier of the backbone with an untrained last layer, for pictures of (width, height).
+
+    pooling: "stages", "last" or "auto", which is stages where the last layer is trained alone on
+    frozen features: random maps have no texture worth measuring, and get no such phase.
+    """
+    if pooling == "auto":
+        pooling = "stages" if with_head_phase and stages_of(backbone) else "last"
+    n_features = count_features(backbone, pooling, image_size)
+    model = Classifier(backbone, n_classes, dropout=dropout, pooling=pooling, n_features=n_features)
+    reset_linear(model.head, seed=0)  # until a fold gives it its own start
+    return model.to(memory_format=torch.channels_last)  # what convolutions are fastest with
+
+
 @torch.inference_mode()
 def count_features(backbone: Any, pooling: str, image_size: tuple[int, int]) -> int:
     """Length of the embedding of pictures of image_size = (width, height)."""
     probe = Classifier(backbone, 1, dropout=0.0, pooling=pooling, n_features=1).eval()
     width, height = image_size
     return probe.features(torch.zeros(1, 3, height, width)).shape[1]
-
-
-def wide(backbone: Any) -> tuple[int, int]:
-    """The (width, height) a backbone is given unasked: its own, the time axis three times as long.
-
-    Time resolution is worth more than anything else here (bench/RESULTS.md). Networks that fix
-    their input, and those made for pictures that are not square, get their own size.
-    """
-    _, height, width = backbone.pretrained_cfg["input_size"]
-    if backbone.pretrained_cfg.get("fixed_input_size") or width != height:
-        return width, height
-    return 3 * width, height
-
-
-def create_backbone(
-    name: str, image_size: tuple[int, int] | None = None, *, drop_path: float = 0.0
-) -> Any:
-    """timm's network `name` without its last layer, with random weights.
-
-    image_size is (width, height); networks that fix their input size are built for it. drop_path:
-    how often the last block is left out of training, the earlier ones less often. Raises ValueError
-    that suggests near names when timm has no such network, or when it cannot leave out blocks.
-    """
-    if not timm.is_model(name.split(".")[0]):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise ValueError(f"timm has no network named {name}{hint}")
-    facts = timm.get_pretrained_cfg(name)
-    fixed = facts is not None and facts.fixed_input_size
-    size: dict[str, Any] = (
-        {"img_size": (image_size[1], image_size[0])} if fixed and image_size else {}
-    )
-    if drop_path:
-        size["drop_path_rate"] = drop_path
-    try:
-        return timm.create_model(name, num_classes=0, **size)
-    except TypeError:
-        raise ValueError(f"--drop-path {drop_path}: {name} has no stochastic depth") from None
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"timm cannot build {name}: {error}") from None

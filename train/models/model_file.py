@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from train.checkpoint import read_torch, write_torch
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 from train.models.ensemble import Weights, ensemble_of, weights_of_members
 from train.models.facts import ModelFacts
 from train.run_folder import existing_model

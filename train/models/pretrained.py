@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from common.seeds import Stream, derived_seed
 from render.settings import RenderSettings
 from train.config import TrainConfig
 from train.models.audio import mobilenet as heard
-from train.models.classifier import create_backbone
+from train.models.backbone import create_backbone
 from train.models.download import HUB_SECONDS, cached_file, downloaded_file
 from train.models.sequence.base import SequenceNetwork
 
@@ -35,7 +36,7 @@ def backbone_with_weights(
     def create(name: str) -> Any:
         return create_backbone(name, image_size, drop_path=config.drop_path)
 
-    torch.manual_seed(config.seed)  # what no file fills starts random
+    torch.manual_seed(derived_seed(config.seed, Stream.START))  # what no file fills starts random
     if not config.pretrained and not config.weights:
         name = config.model or DEFAULT
         return create(name), name, RANDOM

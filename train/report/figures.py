@@ -8,7 +8,7 @@ from train.evaluate.calibration import ConfidenceBin
 from train.evaluate.frozen_features import LearningCurve
 from train.evaluate.metrics import ClassScores
 from train.evaluate.precision_recall import ClassCurve
-from train.loop.fit import Progress
+from train.loop.state import Progress
 
 WIDTH = 4.6  # inches: as wide as a telephone, so that no text becomes unreadable there
 MAX_IN_MATRIX, MAX_WITH_COUNTS, MAX_BARS, MAX_CURVES, MAX_IN_LEGEND = 40, 30, 60, 12, 20
@@ -154,11 +154,11 @@ def curves(finished: list[Progress]) -> Figure:
     for k, progress in enumerate(finished, start=1):
         colour = f"C{(k - 1) % 10}"
         epochs = range(1, len(progress.history) + 1)
-        axes.plot(epochs, [r["train_loss"] for r in progress.history], "--", color=colour, lw=0.8)
-        validation = [r["validation_loss"] for r in progress.history]
+        axes.plot(epochs, [row.train_loss for row in progress.history], "--", color=colour, lw=0.8)
+        validation = [row.validation_loss or np.nan for row in progress.history]
         axes.plot(epochs, validation, color=colour, lw=1.4, label=f"fold {k}")
         axes.plot(progress.best_row + 1, validation[progress.best_row], "o", color=colour)
-    phases = dict.fromkeys(row["phase"] for progress in finished for row in progress.history)
+    phases = dict.fromkeys(row.phase for progress in finished for row in progress.history)
     said = {"head": "the last layer alone", "finetune": "fine-tuning", "fit": "one fit"}
     axes.set(xlabel="epoch: " + ", then ".join(said[phase] for phase in phases))
     axes.set(ylabel="cross-entropy loss")

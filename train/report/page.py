@@ -22,7 +22,7 @@ from train.evaluate.frozen_features import (
     learning_curve,
 )
 from train.evaluate.metrics import ClassScores, Scores
-from train.loop.fit import Progress
+from train.loop.state import Progress
 from train.report import figures
 from train.report.caveats import calibration_sentence, cautions, quotation, supports
 from train.report.gallery import Answered, confusions, gallery_of

@@ -20,8 +20,8 @@ from train.evaluate.final_test import (
 from train.evaluate.frozen_features import FrozenFeatures
 from train.evaluate.precision_recall import ClassCurve
 from train.evaluate.results import Results
-from train.loop.cross_validation import Log, Trainer
-from train.loop.fit import Progress
+from train.loop.state import Log, Progress
+from train.loop.trainer import Trainer
 from train.models import model_file, onnx_file
 from train.models.facts import DomainReference, ModelFacts, Novelty
 from train.report.gallery import Answered

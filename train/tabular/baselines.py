@@ -1,6 +1,7 @@
 """scikit-learn's classifiers as baselines for a table, kept as ONNX programs."""
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import nn
 
 from train.evaluate.calibration import probabilities_of
 from train.loop.cross_validation import positions_in
-from train.loop.fit import Progress
+from train.loop.state import EpochRow, Progress
 from train.models.onnx_program import Program
 
 if TYPE_CHECKING:  # scikit-learn takes a second, which prediction need not
@@ -72,12 +73,11 @@ def _fit_fold(name: str, values: np.ndarray, labels: np.ndarray, fold: Fold, see
     model = Baseline()
     model.load_state_dict({"program": program})
     progress = Progress(epoch=1, best_row=0, best_weights={"program": program})
-    row = {"phase": "fit", "epoch": 1, "learning_rate": 0.0}
-    row["train_loss"] = _loss(model, values[train], labels[train])[0]
+    row = EpochRow("fit", 1, 0.0, train_loss=_loss(model, values[train], labels[train])[0])
     if len(validation):
         loss, logits = _loss(model, values[validation], labels[validation])
         right = logits.argmax(axis=1) == labels[validation]
-        row |= {"validation_loss": loss, "validation_accuracy": float(right.mean())}
+        row = replace(row, validation_loss=loss, validation_accuracy=float(right.mean()))
         progress.best_loss, progress.best_logits = loss, torch.from_numpy(logits)
     progress.history.append(row)
     return progress

@@ -17,8 +17,9 @@ from train.config import TrainConfig
 from train.devices.fabric import describe, make_fabric, one_thread
 from train.evaluate.final_test import FinalTest
 from train.export.onnx import program_of
-from train.loop.cross_validation import Log, Trainer, cross_validate
-from train.loop.fit import Progress
+from train.loop.cross_validation import cross_validate
+from train.loop.state import Log, Progress
+from train.loop.trainer import Trainer
 from train.report.gallery import Answered
 from train.tabular.baselines import Baseline, fit_baselines
 from train.tabular.models import NETWORK, build, check_options
@@ -42,7 +43,7 @@ class TableTraining:
     def trainer(self, folder: Path, log: Log) -> Trainer:
         """A trainer of the model, all of whose layers are trained together."""
         config = replace(self.config, head_epochs=0)
-        return Trainer(self.fabric, self.model, self.ready.pictures, config, folder, log)
+        return Trainer.start(self.fabric, self.model, self.ready.pictures, config, folder, log)
 
     def fit(self, trainer: Trainer) -> list[Progress]:
         """The progress of every fold, and of the refit where that is asked for."""

@@ -22,8 +22,8 @@ from data.split_file import write_split
 from data.summary import class_table
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
-from train.loop.cross_validation import Trainer
 from train.loop.loggers import Silent
+from train.loop.trainer import Trainer
 from train.pipeline import PictureTraining, prepare_pictures
 from train.tune.config import TuneConfig
 from train.tune.search_space import Space, changed, space_for, suggest, try_folds, within

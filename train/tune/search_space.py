@@ -1,8 +1,9 @@
 """What a search tries, and how good each try is: by what the folds held out, never by the test."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from scipy.special import log_softmax
 
 from train.config import TrainConfig
 from train.evaluate.calibration import fit_temperature
-from train.loop.cross_validation import Fold, Trainer, positions_in, train_fold
-from train.loop.head import embeddings_of
+from train.loop.cross_validation import positions_in, train_fold, trained_heads
+from train.loop.embeddings import embeddings_of
+from train.loop.state import Fold, Progress
+from train.loop.trainer import Trainer
 
 Folds = list[tuple[np.ndarray, np.ndarray]]
 
@@ -115,18 +118,22 @@ def try_folds(
     """
     start = copy.deepcopy(trainer.model.state_dict())
     trainer.model.keeps_statistics = trainer.config.head_epochs > 0
-    development = positions_in(folds)
-    embeddings = embeddings_of(embedder, development) if trainer.config.head_epochs else None
+    numbered = [Fold(number, *positions) for number, positions in enumerate(folds, start=1)]
+    heads: Iterator[Progress | None] = repeat(None)
+    if trainer.config.head_epochs:
+        embeddings = embeddings_of(embedder, positions_in(folds))
+        heads = trained_heads(trainer, numbered, embeddings)
+    if trainer.config.finetune != "none":  # which has all cores to itself
+        heads = iter(list(islice(heads, len(numbered))))
     logits, labels = [], []
-    for number, (train, validation) in enumerate(folds, start=1):
-        trainer.model.load_state_dict(start)
-        progress = train_fold(trainer, Fold(number, train, validation), embeddings)
+    for fold in numbered:
+        progress = train_fold(trainer, fold, start, next(heads))
         (trainer.run / "checkpoints" / "current.pth").unlink(missing_ok=True)
         if progress.best_logits is None:
             raise optuna.TrialPruned("the loss was not a number in any epoch")
         logits.append(progress.best_logits.numpy())
-        labels.append(trainer.pictures.labels[validation])
-        report(number, *held_out(np.concatenate(logits), np.concatenate(labels)))
+        labels.append(trainer.pictures.labels[fold.validation])
+        report(fold.number, *held_out(np.concatenate(logits), np.concatenate(labels)))
 
 
 def held_out(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.helpers import ROOT, interrupt, run_script
-from train.models.classifier import create_backbone
+from train.models.backbone import create_backbone
 
 # Layer normalisation, so that a share of a batch is normalised as the whole is.
 FEW = (

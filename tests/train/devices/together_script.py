@@ -6,7 +6,7 @@ from torch import nn
 
 from train.devices.distributed import agreed, gathered, share
 from train.devices.fabric import make_fabric
-from train.loop.micro_batch import Parts
+from train.loop.micro_batch import MicroBatch
 from train.loop.train_step import Loss, Step
 
 fabric = make_fabric("cpu", "32-true")  # torchrun says how many
@@ -23,7 +23,7 @@ for n in (7, 2, 1):  # shares of 3 and 4, of one, and of none
         torch.manual_seed(0)
         model = nn.Linear(4, 3)
         wrapped, optimizer = fabric.setup(model, torch.optim.SGD(model.parameters(), 0.1))
-        step = Step(fabric, wrapped, optimizer, Loss(weights), Parts(2), together=together)
+        step = Step(fabric, wrapped, optimizer, Loss(weights), MicroBatch(2), together=together)
         mine = share(fabric, np.arange(n)) if together else np.arange(n)
         step(rows[mine], labels[mine])
         moved.append(model.weight.detach().clone())

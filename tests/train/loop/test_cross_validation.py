@@ -1,6 +1,8 @@
 """The training loop on real small networks: what moves, what stays, what is remembered."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +12,20 @@ from torch.utils.data import DataLoader, TensorDataset
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
 from train.evaluate.final_test import final_weights
-from train.loop.cross_validation import SETTLING, Trainer, cross_validate, rates_of
-from train.loop.fit import Progress, Row
+from train.loop.cross_validation import SETTLING, cross_validate, rates_of
+from train.loop.embeddings import embeddings_of
 from train.loop.inference import logits_of
-from train.models.classifier import Classifier, create_backbone
+from train.loop.state import EpochRow, Progress
+from train.loop.train_step import class_weights
+from train.loop.trainer import Trainer
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier, new_classifier
 
 
 class Noise:
     """24 pictures of noise in 3 classes: enough to see what training touches."""
+
+    digests: np.ndarray | None = None
 
     def __init__(self, n: int = 24) -> None:
         rng = np.random.default_rng(0)
@@ -38,9 +46,9 @@ class Rows:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[EpochRow] = []
 
-    def epoch(self, fold: int, row: Row) -> None:
+    def epoch(self, fold: int, row: EpochRow) -> None:
         """Keep it."""
         self.rows.append(row)
 
@@ -55,7 +63,15 @@ def start(tmp_path: Path, pictures: Noise, **options: object) -> Trainer:
     )
     torch.manual_seed(0)
     backbone, fabric = create_backbone("test_resnet"), make_fabric("cpu", "32-true")
-    return Trainer.start(fabric, backbone, pictures, 3, (32, 32), config, tmp_path, Rows())
+    model = new_classifier(
+        backbone,
+        3,
+        (32, 32),
+        dropout=config.dropout,
+        pooling=config.pooling,
+        with_head_phase=config.head_epochs > 0,
+    )
+    return Trainer.start(fabric, model, pictures, config, tmp_path, Rows())
 
 
 def train(tmp_path: Path, pictures: Noise, **options: object) -> tuple[Trainer, list[Progress]]:
@@ -78,13 +94,13 @@ def test_frozen_stages_stay_bit_for_bit(tmp_path: Path, finetune: str, moves: se
     now = trainer.model.backbone.state_dict()
     moved = {name.split(".")[0] for name in start if not torch.equal(start[name], now[name])}
     assert moved == moves
-    phases = [row["phase"] for row in progress.history]
+    phases = [row.phase for row in progress.history]
     assert phases == ["head"] * 3 + ["finetune"] * (0 if finetune == "none" else 2)
 
 
 def test_the_first_loss_is_near_that_of_guessing(tmp_path: Path) -> None:
     trainer, _ = train(tmp_path, Noise(), head_epochs=0, epochs=1, learning_rate=1e-6)
-    assert trainer.log.rows[0]["train_loss"] == pytest.approx(np.log(3), abs=0.25)  # type: ignore[attr-defined]
+    assert trainer.log.rows[0].train_loss == pytest.approx(np.log(3), abs=0.25)  # type: ignore[attr-defined]
 
 
 def test_it_can_learn_noise_by_heart(tmp_path: Path) -> None:
@@ -93,14 +109,16 @@ def test_it_can_learn_noise_by_heart(tmp_path: Path) -> None:
         tmp_path, Noise(), head_epochs=0, epochs=25, patience=25, plateau_patience=25,
         learning_rate=0.05, dropout=0.0, label_smoothing=0.0,
     )  # fmt: skip
-    assert progress.history[-1]["train_loss"] < 0.2 < 0.8 < progress.history[-1]["validation_loss"]
+    last = progress.history[-1]
+    assert last.validation_loss is not None
+    assert last.train_loss < 0.2 < 0.8 < last.validation_loss
 
 
 def test_the_best_epoch_is_the_one_that_is_kept(tmp_path: Path) -> None:
     """Its weights give its logits again, whatever later epochs did."""
     pictures = Noise()
     trainer, [progress] = train(tmp_path, pictures, head_epochs=4, epochs=4, learning_rate=0.05)
-    losses = [row["validation_loss"] for row in progress.history]
+    losses = [row.validation_loss for row in progress.history]
     assert progress.best_row == int(np.argmin(losses))
     trainer.model.load_state_dict(progress.best_weights)
     held_out = trainer.batches(np.arange(18, 24))
@@ -109,16 +127,13 @@ def test_the_best_epoch_is_the_one_that_is_kept(tmp_path: Path) -> None:
     assert np.allclose(again, progress.best_logits.numpy(), atol=1e-3)  # float16 embeddings
 
 
-def test_class_weights_equal_scikit_learns_balanced_ones(tmp_path: Path) -> None:
+def test_class_weights_equal_scikit_learns_balanced_ones() -> None:
     from sklearn.utils.class_weight import compute_class_weight
-
-    from train.loop.cross_validation import _balanced
 
     pictures = Noise()
     pictures.labels = np.array([0] * 12 + [1] * 8 + [2] * 4)
-    trainer, _ = train(tmp_path, pictures, finetune="none", head_epochs=1)
     expected = compute_class_weight("balanced", classes=np.arange(3), y=pictures.labels)
-    assert np.allclose(_balanced(trainer, np.arange(24)).numpy(), expected)
+    assert np.allclose(class_weights(pictures.labels, 3).numpy(), expected)
 
 
 def test_the_normalisation_is_part_of_the_network() -> None:
@@ -139,26 +154,29 @@ def test_the_refit_trains_on_everything_by_the_median_folds_rates(tmp_path: Path
     *tried, refit = cross_validate(trainer, folds)
     assert len(tried) == 2
     median = sorted(tried, key=lambda progress: progress.best_row)[1]
-    until_best = [row["learning_rate"] for row in median.history[: median.best_row + 1]]
-    tuned = median.history[median.best_row]["phase"] == "finetune"
+    until_best = [row.learning_rate for row in median.history[: median.best_row + 1]]
+    tuned = median.history[median.best_row].phase == "finetune"
     last = until_best[-1] if tuned else until_best[-1] / 10
-    assert [row["learning_rate"] for row in refit.history][-1] == last
+    assert [row.learning_rate for row in refit.history][-1] == last
     assert len(refit.history) <= len(until_best) + SETTLING
-    shift = torch.from_numpy(np.load(tmp_path / "checkpoints" / "embeddings.npy")).float().mean(0)
+    rows = embeddings_of(start(tmp_path, pictures), np.arange(24))[np.arange(24)]
+    shift = torch.from_numpy(rows).float().mean(0)
     assert torch.allclose(refit.best_weights["shift"], shift, atol=1e-3)  # of all 24 pictures
 
 
 def test_few_pictures_are_waited_for_in_steps(tmp_path: Path) -> None:
     """18 pictures are three steps: 120 steps without a lower loss are 40 epochs, not 3."""
     _, [progress] = train(tmp_path, Noise(), finetune="none", head_patience=3)
-    losses = [row["validation_loss"] for row in progress.history]
+    losses = [row.validation_loss for row in progress.history]
     assert len(losses) == int(np.argmin(losses)) + 1 + 40
 
 
 def test_rates_of_a_fold_end_at_its_best_epoch_and_the_heads_settle() -> None:
-    head = [{"phase": "head", "learning_rate": r, "validation_loss": v}
-            for r, v in [(2, 0.9), (2, 0.7), (0.2, 0.8)]]  # fmt: skip
-    tuned = [{"phase": "finetune", "learning_rate": r} for r in (0.3, 0.03)]
+    head = [
+        EpochRow("head", epoch, rate, 1.0, validation_loss)
+        for epoch, rate, validation_loss in [(1, 2, 0.9), (2, 2, 0.7), (3, 0.2, 0.8)]
+    ]
+    tuned = [EpochRow("finetune", epoch, rate, 1.0) for epoch, rate in [(1, 0.3), (2, 0.03)]]
     history = [*head, *tuned]
     settling = [2, 2, 0.2, 0.2, 0.2]
     assert rates_of(Progress(history=history, best_row=3)) == {"head": settling, "finetune": [0.3]}
@@ -188,3 +206,67 @@ def test_what_hangs_on_the_machine_is_settled_before_training() -> None:
     assert (alone.finetune, alone.head_epochs) == ("all", 0)
     named = TrainConfig(finetune="last:2").settled(on_cpu=True, random_weights=False)
     assert (named.finetune, named.head_epochs) == ("last:2", asked.head_epochs)
+
+
+def resumable(tmp_path: Path) -> Trainer:
+    """A trainer whose run has a checkpoint of its one fold."""
+    options = {"finetune": "none", "head_epochs": 2}
+    train(tmp_path, Noise(), **options)
+    return start(tmp_path, Noise(), **options)
+
+
+DAMAGE: dict[str, Callable[[Path, dict[str, Any]], object]] = {
+    "cut": lambda file, _: file.write_bytes(file.read_bytes()[:-2000]),
+    "foreign": lambda file, _: torch.save({"fc.weight": torch.zeros(2)}, file),
+    "a list": lambda file, _: torch.save([1, 2], file),
+    "another fold": lambda file, values: torch.save({**values, "fold": 2}, file),
+    "other weights": lambda file, values: torch.save(
+        {**values, "best_weights": {"head.weight": torch.zeros(3)}}, file
+    ),
+    "other logits": lambda file, values: torch.save(
+        {**values, "best_logits": torch.zeros(5, 3)}, file
+    ),
+    "a hostile row": lambda file, values: torch.save(
+        {**values, "history": [{"phase": "head", "epoch": "x"}]}, file
+    ),
+    "no best row": lambda file, values: torch.save({**values, "best_row": 99}, file),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, kind: str) -> None:
+    trainer, file = resumable(tmp_path), tmp_path / "checkpoints" / "fold_1.pth"
+    DAMAGE[kind](file, torch.load(file, weights_only=True))
+    with pytest.raises(ValueError, match=r"fold_1\.pth") as error:
+        cross_validate(trainer, [(np.arange(18), np.arange(18, 24))])
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_fold_left_is_not_taken_for_the_next_ones(tmp_path: Path) -> None:
+    """Killed between writing fold_1.pth and removing current.pth: fold 2 began at fold 1's end."""
+    folds = [(np.arange(8, 24), np.arange(8)), (np.arange(16), np.arange(16, 24))]
+    options = {"head_epochs": 0, "epochs": 2}
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    expected = cross_validate(start(tmp_path / "a", Noise(), **options), folds)
+    trainer = start(tmp_path / "b", Noise(), **options)
+    current = tmp_path / "b" / "checkpoints" / "current.pth"
+    kept: list[bytes] = []
+    seen = trainer.log.epoch
+
+    def stop(fold: int, row: EpochRow) -> None:
+        if fold == 2:
+            raise KeyboardInterrupt
+        kept.append(current.read_bytes())
+        seen(fold, row)
+
+    trainer.log.epoch = stop  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(trainer, folds)
+    current.write_bytes(kept[-1])
+    resumed = cross_validate(start(tmp_path / "b", Noise(), **options), folds)
+    assert [one.history for one in resumed] == [one.history for one in expected]
+
+
+def test_a_loss_that_is_no_number_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fold 1: the loss was not a number in any epoch"):
+        train(tmp_path, Noise(), finetune="none", head_epochs=2, head_learning_rate=1e38)

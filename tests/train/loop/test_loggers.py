@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.helpers import ROOT
 from train.loop.loggers import EpochLog
+from train.loop.state import EpochRow
 
-ROW = {
-    "phase": "finetune", "epoch": 1, "learning_rate": 0.1, "train_loss": 2.0,
-    "validation_loss": 1.5, "validation_accuracy": 0.25,
-}  # fmt: skip
+ROW = EpochRow("finetune", 1, 0.1, 2.0, validation_loss=1.5, validation_accuracy=0.25)
 
 
 def test_tensorboard_has_every_curve_of_every_fold(
@@ -22,7 +21,7 @@ def test_tensorboard_has_every_curve_of_every_fold(
 ) -> None:
     log = EpochLog(tmp_path, 2, options={})
     log.epoch(1, ROW)
-    log.epoch(2, ROW | {"epoch": 7, "train_loss": 0.5})
+    log.epoch(2, replace(ROW, epoch=7, train_loss=0.5))
     log.close()
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert len(events.Tags()["scalars"]) == 8
@@ -44,8 +43,9 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from train.loop.loggers import EpochLog
+from train.loop.state import EpochRow
 log = EpochLog(Path(sys.argv[1]), 2, wandb="genres", options={"epochs": 3})
-log.epoch(1, %r)
+log.epoch(1, EpochRow(*%r))
 log.close()
 """
 
@@ -54,9 +54,13 @@ def test_wandb_works_offline(tmp_path: Path) -> None:
     """Not in requirements-dev.txt: timm would import it in every run, which takes a second."""
     pytest.importorskip("wandb")
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT % ROW, tmp_path], cwd=ROOT, capture_output=True, text=True,
-        env=os.environ | {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", SCRIPT % (astuple(ROW),), tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"WANDB_MODE": "offline", "WANDB_SILENT": "true"},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     (file,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
     content = file.read_bytes()

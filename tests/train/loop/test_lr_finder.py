@@ -9,8 +9,8 @@ from PIL import Image
 from tests.helpers import SHORT, TINY, run_script
 from tests.train.loop.test_cross_validation import Noise, start
 from train.loop import lr_finder as rate_finder
-from train.loop.cross_validation import Fold
 from train.loop.lr_finder import RANGES, find_rate, suggestion
+from train.loop.state import Fold
 
 RATES = np.geomspace(1e-5, 10, 100)
 
@@ -54,13 +54,14 @@ def test_only_the_training_part_is_stepped_on(
     The head alone sees them when it decides how long it trains, so it is given one epoch.
     """
     monkeypatch.setattr(rate_finder, "N_STEPS", 20)
+    one_epoch = {"head_epochs": 1, "head_learning_rate": 0.1}  # at 5 it learns 18 pictures by heart
     found = []
     for changed in (False, True):
         pictures = Noise()
         if changed:
             pictures.images[18:] = 255 - pictures.images[18:]
             pictures.labels[18:] = (pictures.labels[18:] + 1) % 3
-        trainer = start(tmp_path / str(changed), pictures, finetune=finetune, head_epochs=1)
+        trainer = start(tmp_path / str(changed), pictures, finetune=finetune, **one_epoch)
         trainer.run.mkdir()
         found.append(find_rate(trainer, Fold(1, np.arange(18), np.arange(18, 24))))
     (name, rates, losses), (_, _, others) = found

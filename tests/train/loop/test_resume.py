@@ -1,13 +1,16 @@
 """A run that is killed, or that fills the disk, goes on to the figures of an undisturbed one."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.helpers import ROOT, SHORT, TINY, Run, run_script
 
@@ -56,7 +59,10 @@ def test_a_run_killed_twice_and_once_without_disk_ends_as_if_undisturbed(
     [line] = stderr.splitlines()
     assert line.startswith(f"error: cannot write {run.resolve()}/checkpoints/current.pth: File too")
     assert line.endswith(f"go on with: python main.py --resume {run.resolve()}")
-    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["current.pth"]
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [
+        "current.pth",
+        "fingerprint.json",
+    ]
     left = torch.load(run / "checkpoints" / "current.pth", weights_only=True)
     assert 7 <= left["epoch"] == len(left["history"]) < 10
 
@@ -75,3 +81,35 @@ def test_a_run_killed_twice_and_once_without_disk_ends_as_if_undisturbed(
     again = run_script("main.py", "--resume", run)
     assert again.returncode == 1
     assert "is no interrupted run" in again.stderr
+
+
+@pytest.mark.slow
+def test_an_edited_run_is_refused_and_says_why(stripes: Path, tmp_path: Path) -> None:
+    """Its pictures, options and checkpoints are those that it began with, or it does not go on."""
+    data, run = tmp_path / "data", tmp_path / "runs" / "latest"
+    shutil.copytree(stripes, data)
+    process = begin("--data", data, "--out", run.parent, *TINY, *SHORT)
+    until(process, "fold 2/2  finetune epoch   1")
+    process.kill()
+    process.communicate()
+    picture, config = min(data.rglob("*.png")), run / "config.yaml"
+    fold, split = run / "checkpoints" / "fold_1.pth", run / "split.csv"
+    whole = {file: file.read_bytes() for file in (picture, config, fold, split)}
+    other = Image.fromarray(255 - np.asarray(Image.open(picture)))
+    edits = {
+        picture.name: lambda: other.save(picture),
+        "gone or unreadable": lambda: picture.write_bytes(b"no picture"),
+        "--seed was 123, is 7": lambda: config.write_text(
+            config.read_text().replace("seed: 123", "seed: 7")
+        ),
+        "fold_1.pth": lambda: fold.write_bytes(whole[fold][: len(whole[fold]) // 2]),
+        "split.csv": lambda: split.write_bytes(whole[split][: len(whole[split]) // 2]),
+    }
+    for said, edit in edits.items():
+        edit()
+        done = run_script("main.py", "--resume", run)
+        assert done.returncode == 1, said
+        assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+        for file, content in whole.items():
+            file.write_bytes(content)
+    assert run_script("main.py", "--resume", run).returncode == 0

@@ -13,13 +13,15 @@ from torch.nn.functional import cross_entropy
 from tests.train.loop.test_cross_validation import Noise, start, train
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
-from train.loop.cross_validation import Fold, _finetuning, cross_validate
+from train.loop.cross_validation import cross_validate, finetuning
 from train.loop.inference import apply
-from train.loop.micro_batch import Parts
+from train.loop.micro_batch import MicroBatch
 from train.loop.mixup import mixing
 from train.loop.optim import make_optimizer, planned_rate, set_rate
+from train.loop.state import EpochRow, Fold
 from train.loop.train_step import MAX_GRADIENT_NORM, Loss, Step
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 
 WEIGHTS = torch.tensor([1.0, 2.0, 5.0])
 
@@ -42,11 +44,13 @@ class Small(nn.Module):
         return logits
 
 
-def stepped(model: Small, n: int, parts: Parts, **options: object) -> tuple[Step, torch.Tensor]:
+def stepped(
+    model: Small, n: int, micro_batch: MicroBatch, **options: object
+) -> tuple[Step, torch.Tensor]:
     """One step on n rows, and its loss."""
     fabric = make_fabric("cpu", "32-true")
     wrapped, optimizer = fabric.setup(model, torch.optim.SGD(model.parameters(), 0.1))
-    step = Step(fabric, wrapped, optimizer, Loss(WEIGHTS, 0.1), parts, **options)  # type: ignore[arg-type]
+    step = Step(fabric, wrapped, optimizer, Loss(WEIGHTS, 0.1), micro_batch, **options)  # type: ignore[arg-type]
     rows = torch.randn(n, 4, generator=torch.Generator().manual_seed(1))
     return step, step(rows, torch.arange(n) % 3)
 
@@ -58,7 +62,7 @@ def test_parts_of_a_batch_add_up_to_torchs_gradient_of_the_mean(most: int) -> No
     loss = cross_entropy(reference(rows), torch.arange(7) % 3, WEIGHTS, label_smoothing=0.1)
     loss.backward()
     nn.utils.clip_grad_norm_(reference.parameters(), MAX_GRADIENT_NORM)
-    _, total = stepped(model, 7, Parts(most))
+    _, total = stepped(model, 7, MicroBatch(most))
     assert total.item() / 7 == pytest.approx(loss.item(), rel=1e-6)
     torch.testing.assert_close(model.linear.weight.grad, reference.linear.weight.grad)
     assert len(model.seen) == math.ceil(7 / most) and max(model.seen) - min(model.seen) <= 1
@@ -75,8 +79,8 @@ def test_without_memory_the_parts_are_halved_and_the_step_is_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The allocator's own error, raised in the backward pass, when some gradients are there."""
-    plenty, short, parts = Small(), Small(most=3), Parts()
-    stepped(plenty, 8, Parts())
+    plenty, short, parts = Small(), Small(most=3), MicroBatch()
+    stepped(plenty, 8, MicroBatch())
     step, _ = stepped(short, 8, parts)
     assert short.seen == [8, 4, 2, 2, 2, 2]
     torch.testing.assert_close(short.linear.weight, plenty.linear.weight)
@@ -100,7 +104,7 @@ def test_an_evaluation_is_halved_too_and_answers_in_order() -> None:
 
 def test_other_errors_and_a_picture_too_large_are_not_tried_again() -> None:
     with pytest.raises(ValueError, match="a single picture does not fit into the memory"):
-        stepped(Small(most=0), 4, Parts())
+        stepped(Small(most=0), 4, MicroBatch())
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         apply(Small(), [(torch.zeros(2, 5), torch.zeros(2))], torch.device("cpu"))
 
@@ -111,7 +115,7 @@ def test_micro_batches_train_as_whole_batches_do(tmp_path: Path) -> None:
     for name, options in (("a", {}), ("b", {"micro_batch": 4})):
         (folder := tmp_path / name).mkdir()
         _, [progress] = train(folder, Noise(), head_epochs=2, epochs=3, dropout=0.0, **options)
-        losses.append([row["validation_loss"] for row in progress.history])
+        losses.append([row.validation_loss for row in progress.history])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert losses[0][-1] != losses[0][-2]
 
@@ -161,7 +165,7 @@ def test_the_sampler_shows_every_class_as_often(tmp_path: Path) -> None:
     pictures = Noise(400)
     pictures.labels = np.array([0] * 360 + [1] * 30 + [2] * 10)
     trainer = start(tmp_path, pictures, balance="sampler", batch_size=400)
-    phase = _finetuning(trainer, Fold(1, np.arange(400), np.arange(3)), WEIGHTS)
+    phase = finetuning(trainer, Fold(1, np.arange(400), np.arange(3)))
     assert phase.class_weights is None  # not twice
     [(_, labels)] = list(phase.train_batches(5))
     counts = np.bincount(labels)
@@ -175,8 +179,8 @@ def test_the_mean_of_the_weights_is_what_is_tested_and_kept(tmp_path: Path) -> N
     options = {"head_epochs": 0, "epochs": 3, "learning_rate": 0.1, "dropout": 0.0}
     trainer, [progress] = train(tmp_path / "a", pictures, ema=0.9, **options)
     _, [plain] = train(tmp_path / "b", pictures, **options)
-    losses = [row["train_loss"] for row in progress.history]
-    assert losses == [row["train_loss"] for row in plain.history]  # training goes as without
+    losses = [row.train_loss for row in progress.history]
+    assert losses == [row.train_loss for row in plain.history]  # training goes as without
     name = "head.weight"
     assert not torch.equal(progress.best_weights[name], plain.best_weights[name])
     trainer.model.load_state_dict(progress.best_weights)
@@ -195,7 +199,7 @@ def test_a_compiled_network_trains_alike_and_keeps_its_names(
     _, [compiled] = train(tmp_path / "a", Noise(), compile="yes", **options)
     _, [plain] = train(tmp_path / "b", Noise(), **options)
     assert compiled.best_weights.keys() == plain.best_weights.keys()
-    losses = ([row["train_loss"] for row in one.history] for one in (compiled, plain))
+    losses = ([row.train_loss for row in one.history] for one in (compiled, plain))
     assert next(losses) == pytest.approx(next(losses))
 
 
@@ -216,9 +220,9 @@ def test_a_fold_with_every_option_resumes_in_its_middle(tmp_path: Path) -> None:
     stopped = start(tmp_path / "stopped", pictures, **kwargs)
     seen = stopped.log.epoch
 
-    def stop(fold: int, row: dict[str, object]) -> None:
+    def stop(fold: int, row: EpochRow) -> None:
         seen(fold, row)
-        if row["phase"] == "finetune" and row["epoch"] == 2:
+        if row.phase == "finetune" and row.epoch == 2:
             raise KeyboardInterrupt
 
     stopped.log.epoch = stop  # type: ignore[method-assign]
@@ -229,4 +233,4 @@ def test_a_fold_with_every_option_resumes_in_its_middle(tmp_path: Path) -> None:
     assert resumed.history == expected.history
     for name, tensor in expected.best_weights.items():
         assert torch.equal(resumed.best_weights[name], tensor)
-    assert whole.parts.most == 4
+    assert whole.micro_batch.size == 4

@@ -21,7 +21,8 @@ from tests.helpers import ROOT
 from train.config import TrainConfig
 from train.models import download
 from train.models.audio import mobilenet
-from train.models.classifier import Classifier, count_features, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier, count_features
 from train.models.pretrained import BUNDLED, backbone_with_weights, why_chosen
 
 WEIGHTS = ROOT.parent / "shared" / "data" / "audio_weights" / "mn04_as_mAP_432.pt"

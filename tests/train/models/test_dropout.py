@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from train.models.dropout import Dropout
+from train.models.classifier import Dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])

@@ -11,7 +11,8 @@ from torch.nn.functional import softmax
 from predict import load
 from tests.helpers import SHORT, TINY, facts_of_pictures, run_script
 from train.models import model_file
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 from train.models.ensemble import Ensemble, ensemble_of, members_of, weights_of_members
 from train.models.gradcam import grad_cam
 

@@ -14,7 +14,8 @@ from scipy.linalg import sqrtm
 from tests.helpers import facts_of_pictures
 from train.export.onnx import picture_program
 from train.loop.head import standardise
-from train.models.classifier import Classifier, count_features, create_backbone, wide
+from train.models.backbone import create_backbone, default_image_size
+from train.models.classifier import Classifier, count_features
 from train.models.feature_pooling import (
     MAX_BANDS,
     MAX_CHANNELS,
@@ -126,8 +127,8 @@ def test_standardised_embeddings_have_unit_length_and_no_dead_feature_explodes()
 
 
 def test_the_time_axis_is_three_times_as_long_unless_the_network_fixes_it() -> None:
-    assert wide(create_backbone("test_efficientnet")) == (480, 160)
-    assert wide(create_backbone("test_vit")) == (160, 160)
+    assert default_image_size(create_backbone("test_efficientnet")) == (480, 160)
+    assert default_image_size(create_backbone("test_vit")) == (160, 160)
 
 
 def test_a_stage_of_many_channels_is_explained_and_exported(tmp_path: Path) -> None:

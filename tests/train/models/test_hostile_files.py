@@ -18,7 +18,8 @@ from inference.predictor import load
 from tests.damage import at_most
 from tests.helpers import facts_of_pictures
 from train.models import model_file, onnx_file, onnx_program
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 from train.models.facts import ModelFacts
 
 SIDE = 32

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from train.config import TrainConfig
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 from train.models.download import hub_answers
 from train.models.pretrained import (
     BUNDLED,

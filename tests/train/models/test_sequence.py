@@ -14,7 +14,8 @@ from tests.helpers import ROOT, facts_of_pictures
 from train.config import TrainConfig
 from train.export.onnx import picture_program
 from train.loop.optim import make_optimizer
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 from train.models.pretrained import RANDOM, backbone_with_weights
 from train.models.sequence.base import grey
 
