@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install install-dev constraints demo test check format bench clean
+.PHONY: docs help install install-dev constraints demo test check format bench gpu clean
 
 help: ## show these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ format: install-dev ## put every file into the project's format
 
 bench: install ## time render beside a reference script (AUDIO=class folders, SEED=script.py)
 	$(RUN) -m bench.render $(AUDIO) $(SEED)
+
+gpu: install ## check and time everything that a GPU does, within 10 minutes
+	$(RUN) -m bench.gpu
 
 clean: ## remove .venv and caches; runs/ and spectrograms/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

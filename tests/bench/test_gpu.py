@@ -1,0 +1,20 @@
+"""bench.gpu, rehearsed on a processor: every check runs and says what it found."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bench.gpu import CHECKS
+from tests.helpers import ROOT
+
+
+@pytest.mark.slow
+def test_every_check_passes_on_a_processor() -> None:
+    command = [sys.executable, "-m", "bench.gpu", "--accelerator", "cpu", "--small"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [row[0].removeprefix("| ") for row in rows[2:]] == list(CHECKS)
+    assert "FAILED" not in done.stdout
+    assert f"{len(CHECKS)} of {len(CHECKS)} checks passed" in done.stdout
