@@ -1,6 +1,16 @@
-"""Which recording a picture is a clip of, and the mean of a recording's clips."""
+"""Recordings and their pictures: types of files, which belong together, the mean of the clips."""
 
 import numpy as np
+
+# By how the names of files end.
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+SOUNDS_DIRECT = frozenset(
+    (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".opus", ".au")
+)
+SOUNDS_THROUGH_FFMPEG = frozenset(
+    (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".mkv", ".mov", ".ac3", ".ape", ".wv")
+) | {".xm", ".it", ".mod", ".s3m"}
+SOUNDS = SOUNDS_DIRECT | SOUNDS_THROUGH_FFMPEG
 
 
 def recording_of(path: str) -> str:

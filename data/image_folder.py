@@ -9,8 +9,7 @@ import numpy as np
 from torchvision.datasets import ImageFolder
 
 from common.files import open_csv
-from common.formats import PICTURES, SOUNDS
-from common.recordings import recording_of
+from common.recordings import PICTURES, SOUNDS, recording_of
 from data.examples import Examples
 from data.root import check_image_folder
 

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from common.files import check_regular
-from common.formats import PICTURES
 from common.pictures import open_picture
+from common.recordings import PICTURES
 from data.images.read import read_picture, whole_picture
 from train.evaluate.novelty import why_unfamiliar
 from train.models.facts import ModelFacts

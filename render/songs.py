@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from common.cli import PositiveFloat, option
-from common.formats import PICTURES, SOUNDS
+from common.recordings import PICTURES, SOUNDS
 from render.audio.clips import ClipSettings
 from render.command import Request, RunSettings, render
 from render.presets import PRESETS

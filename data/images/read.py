@@ -11,8 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from common.fields import Fields
 from common.files import check_regular
-from common.formats import PICTURES
 from common.pictures import open_picture, to_rgb
+from common.recordings import PICTURES
 
 MAX_SIDE, MAX_INPUT_PIXELS = 16_384, 4096 * 4096  # of a network's input; more is an error
 

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from common.formats import SOUNDS_THROUGH_FFMPEG
+from common.recordings import SOUNDS_THROUGH_FFMPEG
 
 # ffmpeg's names of formats that hold their own sound. Playlists of others (hls, dash, concat) would
 # let whoever sends a file have any other of this computer read.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.files import open_csv
-from common.formats import SOUNDS
+from common.recordings import SOUNDS
 
 
 @dataclass(frozen=True)
