@@ -42,6 +42,8 @@ if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain
     UnitIntervalWithout0: TypeAlias = float
     UnitIntervalWithout1: TypeAlias = float
     UpToHalf: TypeAlias = float
+    Seed: TypeAlias = int
+    UpToTwenty: TypeAlias = int
     BelowHalf: TypeAlias = float
 else:
     from jsonargparse.typing import (  # noqa: F401 - for the settings of every room
@@ -61,7 +63,9 @@ else:
     UnitIntervalWithout1 = restricted_number_type(
         "UnitIntervalWithout1", float, [(">=", 0), ("<", 1)]
     )
+    UpToTwenty = number("UpToTwenty", int, [(">=", 1), ("<=", 20)])
     UpToHalf = number("UpToHalf", float, [(">", 0), ("<=", 0.5)])
+    Seed = number("Seed", int, [(">=", 0), ("<", 2**31)])  # other seeds are made of it
     BelowHalf = number("BelowHalf", float, [(">=", 0), ("<", 0.5)])
 
 # Read by onnxruntime when it is imported: it would report its use to its makers.

@@ -1,6 +1,6 @@
 """What there is to learn from: the pictures of a folder or the rows of a table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ class Examples:
     """All pictures of an image folder, sorted by path.
 
     paths: str (n,), relative to root, with "/"; labels: int64 (n,) into `classes`; groups and
-    recordings: str (n,); augmented: bool (n,), clips that only training may see.
+    recordings: str (n,); augmented: bool (n,), clips that only training may see; left_out:
+    {path: why a picture of the folder is none of them}.
     """
 
     root: Path
@@ -21,6 +22,7 @@ class Examples:
     groups: np.ndarray
     recordings: np.ndarray
     augmented: np.ndarray
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -31,8 +33,14 @@ class Examples:
 
     def take(self, keep: np.ndarray) -> "Examples":
         """The examples at the positions or under the mask `keep`; the classes stay."""
-        columns = (self.paths, self.labels, self.groups, self.recordings, self.augmented)
-        return Examples(self.root, self.classes, *(column[keep] for column in columns))
+        return replace(
+            self,
+            paths=self.paths[keep],
+            labels=self.labels[keep],
+            groups=self.groups[keep],
+            recordings=self.recordings[keep],
+            augmented=self.augmented[keep],
+        )
 
     def groups_in_several_classes(self) -> list[str]:
         """Names of the groups that have examples of more than one class, sorted."""

@@ -10,6 +10,7 @@ from torchvision.datasets import ImageFolder
 
 from common.files import open_csv
 from common.recordings import PICTURES, SOUNDS, recording_of
+from common.text import printable
 from data.examples import Examples
 from data.root import check_image_folder
 
@@ -25,6 +26,11 @@ class _ClassFolders(ImageFolder):
         )
         if not names:
             raise ValueError(_expectation(directory, "no class folders"))
+        for name in names:
+            if not _is_utf_8(name):
+                raise ValueError(
+                    f"the name of a class in {directory}, {name}, is not UTF-8: rename it"
+                )
         return names, {name: i for i, name in enumerate(names)}
 
     @staticmethod
@@ -55,6 +61,15 @@ def _pictures_below(folder: str) -> Iterator[str]:
                 yield from _pictures_below(path)
 
 
+def _is_utf_8(name: str) -> bool:
+    """Whether the name can be written into a table: Linux allows names of any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -79,8 +94,10 @@ def scan(root: str | Path, group: str = "group") -> Examples:
     check_image_folder(root)
     folder = _ClassFolders(str(root), allow_empty=True)
     cut = len(str(root)) + 1
-    paths = np.array([path[cut:] for path, _ in folder.samples], dtype=str)
-    labels = np.array(folder.targets, dtype=np.int64)
+    left_out = _unwritable(root, [path[cut:] for path, _ in folder.samples])
+    samples = [(path[cut:], label) for path, label in folder.samples if path[cut:] not in left_out]
+    paths = np.array([path for path, _ in samples], dtype=str)
+    labels = np.array([label for _, label in samples], dtype=np.int64)
     filled = np.unique(labels)
     if len(filled) < 2:
         found = (
@@ -93,7 +110,18 @@ def scan(root: str | Path, group: str = "group") -> Examples:
     paths, labels = paths[order], np.searchsorted(filled, labels[order])
     groups, recordings, augmented = _provenance(root, paths, group)
     classes = tuple(folder.classes[label] for label in filled)
-    return Examples(root, classes, paths, labels, groups, recordings, augmented)
+    return Examples(root, classes, paths, labels, groups, recordings, augmented, left_out)
+
+
+def _unwritable(root: Path, paths: list[str]) -> dict[str, str]:
+    """{path: why no table can name it}, nearly always empty."""
+    if _is_utf_8("".join(paths)):
+        return {}
+    return {
+        path: f"{printable(f'{root}/{path}')}: its name is not UTF-8; rename it"
+        for path in paths
+        if not _is_utf_8(path)
+    }
 
 
 def _expectation(root: str | Path, found: str) -> str:

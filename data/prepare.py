@@ -137,8 +137,9 @@ def _read(examples: Examples, size: tuple[int, int], config: DataConfig) -> _Rea
     pictures = cached_pictures(
         examples.root, examples.paths, canvas, folder=folder, limit_gib=config.cache_limit
     )
-    failures = {str(examples.paths[i]): reason for i, reason in pictures.reasons.items()}
-    if failures:
+    unreadable = {str(examples.paths[i]): reason for i, reason in pictures.reasons.items()}
+    failures = examples.left_out | unreadable
+    if unreadable:
         keep = np.setdiff1d(np.arange(len(examples)), list(pictures.reasons))
         examples, pictures = examples.take(keep), pictures.take(keep)
     return _Readable(examples, pictures, failures)

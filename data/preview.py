@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.cli import DONE, config_from, make_parser, option, run
+from common.cli import DONE, Seed, UpToTwenty, config_from, make_parser, option, run
 from common.validation import flag
 from data.config import AugmentConfig
 
@@ -37,15 +37,8 @@ class PreviewConfig:
     """Preview"""
 
     out: str = option("preview.png", "picture to write")
-    pictures: int = option(4, "how many of the folder are shown")
-    seed: int = option(123, "the same seed changes them alike")
-
-    def __post_init__(self) -> None:
-        """Raise ValueError when there would be nothing to see, or too much to draw."""
-        if not 1 <= self.pictures <= 20:
-            raise ValueError(f"--pictures {self.pictures}: must be in 1 to 20")
-        if self.seed < 0:
-            raise ValueError(f"--seed {self.seed}: must be 0 or more")
+    pictures: UpToTwenty = option(4, "how many of the folder are shown")
+    seed: Seed = option(123, "the same seed changes them alike")
 
 
 def rows_of(config: AugmentConfig) -> dict[str, AugmentConfig]:

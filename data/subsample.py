@@ -9,28 +9,36 @@ from pathlib import Path
 
 import numpy as np
 
-from common.cli import DONE, config_from, make_parser, option, run
-from common.files import write_records
+from common.cli import (
+    DONE,
+    SOME_LEFT_OUT,
+    PositiveInt,
+    Seed,
+    config_from,
+    make_parser,
+    option,
+    run,
+)
+from common.files import check_regular, write_records
+from common.text import printable
 
 
 @dataclass(frozen=True)
 class SubsampleConfig:
     """Subsample"""
 
-    per_class: int = option(10, "pictures of each class; a smaller class is copied whole")
-    seed: int = option(123, "the same seed picks the same pictures")
-
-    def __post_init__(self) -> None:
-        """Raise ValueError when nothing would be copied."""
-        if self.per_class < 1:
-            raise ValueError(f"--per-class {self.per_class}: must be at least 1")
+    per_class: PositiveInt = option(10, "pictures of each class; a smaller class is copied whole")
+    seed: Seed = option(123, "the same seed picks the same pictures")
 
 
-def subsample(source: Path, target: Path, *, per_class: int, seed: int) -> int:
+def subsample(
+    source: Path, target: Path, *, per_class: int, seed: int
+) -> tuple[list[str], list[str]]:
     """Copy `per_class` pictures of each class with their rows of clips.csv and render.json.
 
-    Returns how many were copied. Raises ValueError when the target exists and is not empty, or
-    lies inside the source: old pictures must not mix with new ones.
+    Returns (paths of those that were copied, why others were not). Raises ValueError when the
+    target exists and is not empty, or lies inside the source: old pictures must not mix with new
+    ones.
     """
     from data.image_folder import read_clip_table, scan
 
@@ -45,15 +53,22 @@ def subsample(source: Path, target: Path, *, per_class: int, seed: int) -> int:
         for label in range(len(examples.classes))
         for path in sorted(rng.permutation(examples.paths[examples.labels == label])[:per_class])
     ]
+    copied, left_out = [], list(examples.left_out.values())
     for path in chosen:
+        try:
+            check_regular(source / path)
+        except ValueError as error:
+            left_out.append(str(error))
+            continue
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / path, target / path)
+        copied.append(str(path))
     if (source / "render.json").exists():
         shutil.copyfile(source / "render.json", target / "render.json")
     table = read_clip_table(source)
-    if rows := [table[path] for path in chosen if path in table]:
+    if rows := [table[path] for path in copied if path in table]:
         write_records(target / "clips.csv", list(rows[0]), rows)
-    return len(chosen)
+    return copied, left_out
 
 
 def main() -> int:
@@ -63,9 +78,13 @@ def main() -> int:
     parser.add_argument("target", type=Path, help="new image folder")
     args = parser.parse_args()
     config = config_from(args, SubsampleConfig)
-    n = subsample(args.source, args.target, per_class=config.per_class, seed=config.seed)
-    print(f"{n} pictures copied to {args.target}")
-    return DONE
+    copied, left_out = subsample(
+        args.source, args.target, per_class=config.per_class, seed=config.seed
+    )
+    for reason in left_out:
+        print(f"left out: {printable(reason)}")
+    print(f"{len(copied)} pictures copied to {args.target}")
+    return SOME_LEFT_OUT if left_out else DONE
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from common.cli import (
     OpenUnitInterval,
     PositiveFloat,
     PositiveInt,
+    Seed,
     UnitIntervalWithout0,
     UnitIntervalWithout1,
     option,
@@ -132,7 +133,7 @@ class TrainConfig:
     patience: PositiveInt = option(
         5, "epochs without a lower validation loss before fine-tuning stops", TRAINING
     )
-    seed: NonNegativeInt = option(123, "seed of all random numbers", MOST_USED)
+    seed: Seed = option(123, "seed of all random numbers", MOST_USED)
     accelerator: str = option("auto", "auto, cpu, cuda or mps", HARDWARE)
     devices: PositiveInt = option(1, "devices of this machine that train together", HARDWARE)
     nodes: PositiveInt = option(

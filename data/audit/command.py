@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from common.cli import option
+from common.text import printable
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def audit_folder(folder: Path, config: AuditConfig) -> list[str]:
     issues = label_issues_in(Path(config.predictions)) if config.predictions else []
     examples = scan(folder, config.group)
     found = audit(examples, duplicates=config.duplicates, label_issues=issues)
-    print(*lines(found), sep="\n")
+    for line in (*lines(found), *(f"note: left out: {why}" for why in examples.left_out.values())):
+        print(printable(line, keep="\t"))
     if config.html:
         write_page(Path(config.html), found)
         print(f"audit with thumbnails: {config.html}")
@@ -42,4 +44,4 @@ def audit_folder(folder: Path, config: AuditConfig) -> list[str]:
         print(share_groups(found.examples, found.duplicates))
     elif config.fix_duplicates == "drop":
         print(drop(found.examples, found.duplicates))
-    return found.failures
+    return [*found.failures, *examples.left_out.values()]

@@ -184,3 +184,17 @@ def test_a_folder_with_pipes_and_loops_is_scanned(image_folder: Path) -> None:
     (image_folder / "blues" / "self.png").symlink_to("self.png")
     (image_folder / "blues" / "up").symlink_to("..", target_is_directory=True)
     assert len(scan(image_folder)) == n + 2  # the reader names the pipe and the link
+
+
+def test_names_that_are_not_utf_8_are_left_out_and_named(image_folder: Path) -> None:
+    """No table and no page can hold such a name: it stopped a whole run after its training."""
+    picture = next(image_folder.glob("blues/*.png"))
+    shutil.copy(picture, os.fsencode(image_folder / "blues") + b"/caf\xe9.png")
+    examples = scan(image_folder)
+    assert len(examples) == 18
+    [(path, reason)] = examples.left_out.items()
+    assert os.fsencode(path) == b"blues/caf\xe9.png" and "not UTF-8" in reason
+    assert reason.isprintable() and examples.take(np.arange(3)).left_out == examples.left_out
+    image_folder.joinpath("blues").rename(os.fsdecode(os.fsencode(image_folder) + b"/caf\xe9"))
+    with pytest.raises(ValueError, match=r"the name of a class .*caf.* is not UTF-8"):
+        scan(image_folder)

@@ -1,6 +1,7 @@
 """python -m data.subsample, run as a person runs it."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +52,8 @@ def test_rows_of_the_clip_table_and_settings_follow(image_folder: Path, tmp_path
     (image_folder / "clips.csv").write_text("\n".join(["path,group", *rows]) + "\n")
     (image_folder / "render.json").write_text('{"sr": 22050}')
     target = tmp_path / "small"
-    assert copy_some(image_folder, target, per_class=2, seed=1) == 6
+    copied, left_out = copy_some(image_folder, target, per_class=2, seed=1)
+    assert len(copied) == 6 and not left_out
     with (target / "clips.csv").open(newline="") as file:
         groups = {row["path"]: row["group"] for row in csv.DictReader(file)}
     assert groups.keys() == {path for path in contents(target) if path.endswith(".png")}
@@ -65,7 +67,7 @@ def test_a_smaller_class_is_copied_whole_into_an_empty_folder(
     target = tmp_path / "empty"
     target.mkdir()
     (image_folder / "jazz" / "jazz0__0.png").unlink()
-    assert copy_some(image_folder, target, per_class=100, seed=1) == 17
+    assert len(copy_some(image_folder, target, per_class=100, seed=1)[0]) == 17
     assert contents(target) == contents(image_folder)
 
 
@@ -93,7 +95,7 @@ def test_a_missing_source_is_one_line_and_makes_no_target(tmp_path: Path) -> Non
     ("args", "culprit"),
     [
         (["only-one"], "target"),
-        (["a", "b", "--per-class", "0"], "--per-class 0: must be at least 1"),
+        (["a", "b", "--per-class", "0"], "--per-class 0: must be a whole number > 0"),
         (["a", "b", "--per-class", "many"], "--per-class"),
         (["a", "b", "--bogus", "1"], "--bogus"),
     ],
@@ -111,3 +113,12 @@ def test_a_target_inside_the_source_is_refused(image_folder: Path) -> None:
     with pytest.raises(ValueError, match="small is inside"):
         copy_some(image_folder, image_folder / "small", per_class=2, seed=1)
     assert contents(image_folder) == before
+
+
+def test_a_pipe_and_a_device_are_left_out_and_named(image_folder: Path, tmp_path: Path) -> None:
+    """Copying /dev/zero never ended."""
+    os.mkfifo(image_folder / "blues" / "pipe.png")
+    (image_folder / "blues" / "zero.png").symlink_to("/dev/zero")
+    copied, left_out = copy_some(image_folder, tmp_path / "small", per_class=100, seed=1)
+    assert len(copied) == 18 and len(left_out) == 2
+    assert all("a device or a pipe" in reason for reason in left_out)
