@@ -95,7 +95,9 @@ def _set_up(
     )
     scheduler = plateau(optimizer, config, phase.plateau_patience)
     network: Any = torch.compile(model) if phase.compiled else model
-    wrapped, optimizer = fabric.setup(network, optimizer)
+    wrapped: Any = network
+    if phase.wrapped:
+        wrapped, optimizer = fabric.setup(network, optimizer)
     if progress.optimizer:
         model.load_state_dict(progress.weights)
         optimizer.load_state_dict(progress.optimizer)

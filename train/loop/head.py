@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
@@ -91,9 +92,10 @@ def _fit_head(
         rates=fold.rates_of(HEAD),
         set_seed=head.dropout.set_seed,
         quiet=True,
+        wrapped=trainer.fabric.device.type != "cpu",
     )
     progress = Progress()
-    fit(trainer.fabric, LastLayer(head), phase, config, progress, on_epoch)
+    fit(trainer.fabric, LastLayer(head, trainer.fabric), phase, config, progress, on_epoch)
     if progress.best_weights:
         progress.best_weights |= {"shift": head.shift.cpu(), "scale": head.scale.cpu()}
     return progress
@@ -133,13 +135,15 @@ def standardise(head: Head, embeddings: Embeddings | np.ndarray, train: np.ndarr
 class LastLayer(nn.Module):
     """Dropout and linear layer of a head, whose tensors it shares, for standardised embeddings."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, fabric: Fabric) -> None:
         super().__init__()
         self.dropout, self.head = head.dropout, head.head
+        self._fabric = fabric
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Logits (B, C) of rows (B, F)."""
-        return self.head(self.dropout(rows))
+        """Logits float32 (B, C) of rows (B, F), in the precision of the fabric."""
+        with self._fabric.autocast():
+            return self.head(self.dropout(rows)).float()
 
 
 @dataclass(frozen=True)

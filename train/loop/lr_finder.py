@@ -46,7 +46,7 @@ def find_rate(trainer: Trainer, fold: Fold) -> tuple[str, np.ndarray, np.ndarray
         batches = (
             (rows.at(part), torch.from_numpy(labels[part])) for part in _endless(trainer, fold)
         )
-        return _rising(trainer, fold, LastLayer(head), HEAD, batches)
+        return _rising(trainer, fold, LastLayer(head, trainer.fabric), HEAD, batches)
     if embeddings is not None:
         only_head = replace(trainer, config=replace(config, finetune="none"))
         [progress] = fit_heads(only_head, [fold], embeddings)

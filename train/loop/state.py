@@ -111,7 +111,7 @@ class Phase:
     rate of every epoch, with nothing to validate on; None where the validation loss decides.
     together: every process has its share of each batch and of the validation batches; else all is
     this process's own. compiled: by torch.compile. set_seed: what seeds the randomness inside the
-    network; quiet: without a progress bar.
+    network; quiet: without a progress bar; wrapped: by Fabric, whose wrapper counts on one thread.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Phase:
     compiled: bool = False
     set_seed: Callable[[int], object] = torch.manual_seed
     quiet: bool = False
+    wrapped: bool = True
 
     @property
     def is_head(self) -> bool:
