@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from inference.clips import LONG_SECONDS, Cutting
 from inference.config import PredictConfig
@@ -57,8 +58,16 @@ def test_a_torch_network_as_onnx_answers_alike(heard: Path) -> None:
     spec = model.facts.image
     shape = (3, spec.height, spec.width, 3)
     pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    twin = model.network.as_onnx(spec)
-    np.testing.assert_allclose(twin.logits(pictures), model.network.logits(pictures), atol=1e-3)
+    ours = model.network.logits(pictures)
+    np.testing.assert_allclose(model.network.as_onnx(spec).logits(pictures), ours, atol=1e-3)
+    # a program beside the model file is used where it is the same network, and not else
+    other = load(heard / "model.pth").network
+    assert isinstance(other, TorchNetwork)
+    assert other._working_twin(spec) is not None
+    with torch.no_grad():
+        other.classifier.get_parameter("head.bias").add_(1.0)
+    assert other._working_twin(spec) is None
+    np.testing.assert_allclose(other.as_onnx(spec).logits(pictures), ours + 1, atol=1e-3)
 
 
 def test_no_more_files_are_begun_than_are_soon_asked_for(heard: Path, library: Path) -> None:
