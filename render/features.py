@@ -1,4 +1,4 @@
-"""A recording as 57 numbers: the table that people train on when they do not train on pictures."""
+"""A table of 57 features of each recording, to train on instead of pictures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,16 @@ from render.sources.folders import Recording
 N_MFCC = 20
 # Of each the mean and the variance over the frames; with the tempo, 57 numbers. The names are those
 # of GTZAN's features_30_sec.csv, where that table has them.
-FRAME_FEATURES = (
-    "chroma_stft", "rms", "spectral_centroid", "spectral_bandwidth", "rolloff",
-    "zero_crossing_rate", "spectral_contrast", "tonnetz",
-    *(f"mfcc{i}" for i in range(1, N_MFCC + 1)),
-)  # fmt: skip
+FRAME_FEATURES: tuple[str, ...] = ("chroma_stft", "rms", "spectral_centroid", "spectral_bandwidth")
+FRAME_FEATURES += ("rolloff", "zero_crossing_rate", "spectral_contrast", "tonnetz")
+FRAME_FEATURES += tuple(f"mfcc{i}" for i in range(1, N_MFCC + 1))
 COLUMNS = ("tempo", *(f"{name}_{part}" for name in FRAME_FEATURES for part in ("mean", "var")))
 BLOCK_SECONDS = 60.0  # analysed at once, so that memory does not grow with the recording
 
 
 @dataclass(frozen=True)
 class FeatureJob:
-    """A recording to describe."""
+    """A recording whose features are to be computed."""
 
     recording: Recording
     settings: RenderSettings

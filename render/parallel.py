@@ -45,17 +45,52 @@ def _results(
     if not workers.cluster and (workers.jobs == 1 or total < 2):
         yield from map(do, jobs)
         return
+    with _backend(workers):
+        yield from _in_parallel(do, jobs)
+
+
+def _in_parallel(do: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+    """joblib's results. After an error, what was handed out is finished and the rest is left.
+
+    joblib itself would cancel it, with warnings and with tracebacks of its threads.
+    """
     from joblib import Parallel, delayed
 
-    with _backend(workers):
-        parallel = Parallel(return_as="generator_unordered", pre_dispatch="4*n_jobs")
-        try:
-            yield from parallel(delayed(do)(job) for job in jobs)
-        except BrokenProcessPool:
-            raise ValueError(
-                "a worker process was killed, perhaps for want of memory. Nothing is lost: run "
-                "again to go on, with fewer --jobs"
-            ) from None
+    failure: OSError | None = None
+    stopped = False
+
+    def remaining() -> Iterator[object]:
+        for job in jobs:
+            if stopped:
+                return
+            yield delayed(_result_or_error)(do, job)
+
+    results = Parallel(return_as="generator_unordered", pre_dispatch="4*n_jobs")(remaining())
+    try:
+        for result in results:
+            if isinstance(result, OSError):
+                failure, stopped = failure or result, True
+            else:
+                yield result
+    except GeneratorExit:  # whoever takes the results has failed
+        stopped = True
+        for _ in results:
+            pass
+        raise
+    except BrokenProcessPool:
+        raise ValueError(
+            "a worker process was killed, perhaps for want of memory. Nothing is lost: run again "
+            "to go on, with fewer --jobs"
+        ) from None
+    if failure:
+        raise failure
+
+
+def _result_or_error(do: Callable[[Job], Result], job: Job) -> Result | OSError:
+    try:
+        return do(job)
+    except OSError as error:
+        return error
 
 
 @contextmanager

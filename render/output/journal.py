@@ -7,6 +7,7 @@ memory, so that it does not grow with the clips of a library.
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -118,7 +119,8 @@ class Journal:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.file.close()
+        with suppress(OSError):  # what could not be written has been reported
+            self.file.close()
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self.places))
@@ -137,8 +139,11 @@ class Journal:
         """Write a recording's entry; it replaces the one before."""
         with self.lock:
             place = self.file.seek(0, 2)
-            self.file.write(b"\n" + entry.to_json())  # "\n" ends a line that a kill cut off
-            self.file.flush()
+            try:
+                self.file.write(b"\n" + entry.to_json())  # "\n" ends a line that a kill cut off
+                self.file.flush()
+            except OSError as error:
+                raise OSError(f"cannot write {self.folder / NAME}: {error.strerror}") from error
             self.places[entry.source] = place + 1
             self.labels.add(entry.label)
 

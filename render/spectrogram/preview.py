@@ -31,7 +31,7 @@ def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
             break
     if not clips:
         raise ValueError(f"{path}: it has no samples")
-    layers = settings.layers
+    layers, colormap = settings.layers, matplotlib.colormaps[settings.colormap]
     figure = empty_figure(7 * len(layers), 2.6 * len(clips))
     axes = figure.subplots(len(clips), len(layers), squeeze=False)
     for row, (start, y) in zip(axes, clips, strict=True):
@@ -40,17 +40,12 @@ def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
             first = start / settings.sr
             ticks, labels = frequency_ticks(name, n_fft, len(values), settings)
             seconds = (values.shape[1] - 1) * settings.hop_length / settings.sr
+            extent = (first, first + seconds, 0, len(values))
             ax.imshow(
-                values,
-                origin="lower",
-                aspect="auto",
-                extent=(first, first + seconds, 0, len(values)),
-                cmap=matplotlib.colormaps[settings.colormap],
-                vmin=0,
-                vmax=1,
+                values, colormap, origin="lower", aspect="auto", extent=extent, vmin=0, vmax=1
             )
             ax.set_yticks(ticks, labels)
-            ax.set_xlabel("seconds")
+            ax.set_xlabel("time (s)")
             ax.set_ylabel("Hz" if name in spectra.POWERS else "")
             ax.set_title(f"{name}, n_fft {n_fft}", fontsize=9)
     target = out / f"{path.stem}.preview.png"

@@ -162,7 +162,7 @@ def test_the_map_of_a_folder_keeps_classes_apart(
 
 def test_the_axes_are_those_of_the_rendering() -> None:
     settings = RenderSettings(clip_seconds=5.0, fmin=0.0, fmax=8000.0, size="64x64")
-    axes = axes_of(settings.to_dict())
+    axes = axes_of(settings)
     edges = librosa.mel_frequencies(n_mels=130, fmin=0, fmax=8000)[1:-1]
     for place, label in axes.ticks:
         # the centre of the band at this place of 128 is within a band of the frequency

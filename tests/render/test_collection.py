@@ -18,8 +18,10 @@ def test_tables_and_pictures_agree_and_check_says_so(tmp_path):
     rows = read_rows(tmp_path / "out" / "clips.csv")
     assert summary.made == len(rows) == 9 and summary.clips == {"a": 6, "b": 3}
     assert [(r["start_s"], r["end_s"]) for r in rows[:3]] == [
-        ("0.000", "1.000"), ("1.000", "2.000"), ("1.500", "2.500"),
-    ]  # fmt: skip
+        ("0.000", "1.000"),
+        ("1.000", "2.000"),
+        ("1.500", "2.500"),
+    ]
     assert faults(tmp_path / "out") == []
 
 
@@ -82,8 +84,11 @@ def test_prediction_sees_the_pictures_that_training_saw(tmp_path):
 
 def test_wrong_usage_and_wrong_folders_are_one_line(tmp_path):
     for arguments, code in (
-        ([tmp_path / "nope"], 1), ([tmp_path], 1), ([], 2), ([tmp_path, "--channels", "x"], 2),
-    ):  # fmt: skip
+        ([tmp_path / "nope"], 1),
+        ([tmp_path], 1),
+        ([], 2),
+        ([tmp_path, "--channels", "x"], 2),
+    ):
         done = cli(*arguments, "--out", tmp_path / "out")
         assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
 

@@ -146,8 +146,11 @@ def test_plain_pictures_need_no_heavy_module(tmp_path, channels):
     )
     done = subprocess.run(
         [sys.executable, "-c", code, path, channels],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     count, *modules = done.stdout.split()
     heavy = {"librosa", "numba", "matplotlib", "torch", "pandas", "sklearn", "joblib"}
     heavy |= {"scipy.signal", "scipy.stats", "scipy.ndimage"}

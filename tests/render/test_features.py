@@ -43,12 +43,13 @@ def test_values_are_librosas(tmp_path: Path) -> None:
     row = described(write(tmp_path / "noise.wav", y, subtype="FLOAT"))
     mfcc = librosa.feature.mfcc(y=y, sr=SR, n_mfcc=20)
     expected = {
-        "mfcc1_mean": mfcc[0].mean(), "mfcc20_var": mfcc[19].var(),
+        "mfcc1_mean": mfcc[0].mean(),
+        "mfcc20_var": mfcc[19].var(),
         "spectral_bandwidth_mean": librosa.feature.spectral_bandwidth(y=y, sr=SR).mean(),
         "spectral_contrast_mean": librosa.feature.spectral_contrast(y=y, sr=SR).mean(),
         "chroma_stft_var": librosa.feature.chroma_stft(y=y, sr=SR, tuning=0.0).var(),
         "rms_var": librosa.feature.rms(y=y).var(),
-    }  # fmt: skip
+    }
     for name, value in expected.items():
         assert row[name] == pytest.approx(value, rel=1e-3), name
 
@@ -75,7 +76,11 @@ def test_the_command_writes_one_row_per_recording_and_names_the_rest(tmp_path: P
         rows = list(csv.DictReader(lines))
     assert list(rows[0]) == ["path", "label", "group", *COLUMNS]
     assert [row["path"] for row in rows] == [
-        "high/high0.wav", "high/high1.wav", "low/low0.wav", "low/low1.wav", "low/short.wav",
-    ]  # fmt: skip
+        "high/high0.wav",
+        "high/high1.wav",
+        "low/low0.wav",
+        "low/low1.wav",
+        "low/short.wav",
+    ]
     assert {row["label"] for row in rows} == {"high", "low"}
     assert all(np.isfinite(float(row[name])) for row in rows for name in COLUMNS)

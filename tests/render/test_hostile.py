@@ -13,7 +13,7 @@ from render.output.check import faults
 from render.output.clip_table import read_rows
 from render.output.journal import NAME
 from tests.helpers import ROOT
-from tests.render_helpers import FLAGS, cli, collection, contents, noise, render, write
+from tests.render_helpers import FLAGS, cli, collection, contents, render
 
 
 @pytest.fixture
@@ -87,16 +87,27 @@ def test_a_journal_of_other_types_is_named(rendered, name, value):
 @pytest.mark.parametrize(
     "text",
     [
-        b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"version": 1, "clips": 3}',
-        b'{"version": 1, "sr": "many"}', b'{"version": 1, "sr": 1e999}', b'{"version": 1, "x": 2}',
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"version": 1, "clips": 3}',
+        b'{"version": 1, "sr": "many"}',
+        b'{"version": 1, "sr": 1e999}',
+        b'{"version": 1, "x": 2}',
         b'{"version": 1, "sr": 1' + b"0" * 400 + b"}",
         b'{"version": 1, "fmin": ' + b"9" * 400 + b"}",
-        b'{"version": 1, "clip_seconds": 1e300}', b'{"version": 1, "n_fft": 1000000000}',
-        b'{"version": 1, "n_mels": 1000000000}', b'{"version": 1, "size": "99999x99999"}',
-        b'{"version": 1, "hop_length": 1, "clip_seconds": 600}', b'{"version": 1, "sr": true}',
-        b'{"version": 1, "channels": "stft:99999999"}', b'{"version": 1, "channels": null}',
+        b'{"version": 1, "clip_seconds": 1e300}',
+        b'{"version": 1, "n_fft": 1000000000}',
+        b'{"version": 1, "n_mels": 1000000000}',
+        b'{"version": 1, "size": "99999x99999"}',
+        b'{"version": 1, "hop_length": 1, "clip_seconds": 600}',
+        b'{"version": 1, "sr": true}',
+        b'{"version": 1, "channels": "stft:99999999"}',
+        b'{"version": 1, "channels": null}',
     ],
-)  # fmt: skip
+)
 def test_settings_of_any_kind_are_one_line_that_names_the_file(rendered, text):
     audio, out = rendered
     (out / "render.json").write_bytes(text)
@@ -109,11 +120,17 @@ def test_settings_of_any_kind_are_one_line_that_names_the_file(rendered, text):
 @pytest.mark.parametrize(
     "text",
     [
-        b"", b"a,b\n1,2\n", b"\xff\xfe\x00", b"path,label\n" + b"x" * (1 << 25) + b",a\n",
-        b"path,label\n\0,\n", b'path,label\n"', b"path,label\n../../etc/passwd,a\n",
-        b"path,label\na\n", b"path,label,label\n/etc/passwd,a,b,c,d\n",
+        b"",
+        b"a,b\n1,2\n",
+        b"\xff\xfe\x00",
+        b"path,label\n" + b"x" * (1 << 25) + b",a\n",
+        b"path,label\n\0,\n",
+        b'path,label\n"',
+        b"path,label\n../../etc/passwd,a\n",
+        b"path,label\na\n",
+        b"path,label,label\n/etc/passwd,a,b,c,d\n",
     ],
-)  # fmt: skip
+)
 def test_a_hostile_clips_csv_is_a_fault_or_one_line(rendered, text):
     _, out = rendered
     (out / "clips.csv").write_bytes(text)
@@ -172,16 +189,15 @@ def test_only_our_own_temporary_files_and_folders_are_swept(rendered):
     assert not (out / "a" / ".0123456789abcdef0123456789abcdef.part").exists()
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_disk_that_is_full_is_one_line_and_the_next_run_goes_on(tmp_path, jobs):
-    """Stood in for by a limit on the size of files, which fails in the same calls."""
-    audio = write(tmp_path / "audio" / "a" / "x.wav", noise(3.0)).parents[1]
-    write(audio / "a" / "y.wav", noise(3.0, seed=1))
+@pytest.mark.parametrize(("jobs", "limit"), [(2, 700), (2, 4000)])
+def test_a_disk_that_is_full_is_one_line_and_the_next_run_goes_on(tmp_path, jobs, limit):
+    """Stood in for by a limit on the size of files: first pictures are too large, then tables."""
+    audio = collection(tmp_path / "audio", {"a": 12})
     command = [sys.executable, "-m", "render", str(audio), "--out", str(tmp_path / "out")]
     command += [*FLAGS, "--jobs", str(jobs)]
 
     def full() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     (tmp_path / "out").mkdir()
     done = subprocess.run(command, cwd=ROOT, preexec_fn=full, capture_output=True, text=True)
@@ -189,7 +205,7 @@ def test_a_disk_that_is_full_is_one_line_and_the_next_run_goes_on(tmp_path, jobs
     assert "cannot write" in done.stderr and str(tmp_path / "out") in done.stderr
     assert not list((tmp_path / "out").rglob("*.part"))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "6 pictures rendered" in done.stdout and faults(tmp_path / "out") == []
+    assert "a  36 clips" in done.stdout and faults(tmp_path / "out") == []
 
 
 def test_two_renders_into_one_folder_are_not_mixed(tmp_path):

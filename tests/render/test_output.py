@@ -250,8 +250,11 @@ def test_memory_does_not_grow_with_a_recordings_length(tmp_path):
     watch += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     done = subprocess.run(
         [sys.executable, "-c", watch, *command, "--out", str(tmp_path / "out")],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert len(list(tmp_path.glob("out/a/*.png"))) == 600
     assert int(done.stdout.split()[-1]) < 1 << 18  # KiB: 256 MiB
 

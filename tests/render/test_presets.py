@@ -140,8 +140,20 @@ def test_the_command_takes_a_preset_and_what_is_given_wins(tmp_path):
     for label in "ab":
         (tmp_path / "in" / label).mkdir(parents=True)
         soundfile.write(tmp_path / "in" / label / "one.wav", sound()[: 4 * SR], SR)
-    command = [sys.executable, "-m", "render", "--preset", "audioset", "--clip-seconds", "2",
-               "--jobs", "1", "--out", str(tmp_path / "out"), str(tmp_path / "in")]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "render",
+        "--preset",
+        "audioset",
+        "--clip-seconds",
+        "2",
+        "--jobs",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+        str(tmp_path / "in"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = RenderSettings.from_json((tmp_path / "out" / "render.json").read_text())

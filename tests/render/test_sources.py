@@ -42,10 +42,15 @@ TRACKS = [
     track(134, 10, "training", "full", genre="Rock"),  # its sound is not there
 ]
 ARTISTS = [
-    {"artist_id": 8, "artist_latitude": "35.680000000000", "artist_location": "Tokyo",
-     "artist_longitude": "139.690000000000", "artist_images": "[{'image_id': '1'}]" * 10_000},
+    {
+        "artist_id": 8,
+        "artist_latitude": "35.680000000000",
+        "artist_location": "Tokyo",
+        "artist_longitude": "139.690000000000",
+        "artist_images": "[{'image_id': '1'}]" * 10_000,
+    },
     {"artist_id": 99, "artist_location": "Peru"},
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -86,8 +91,10 @@ def test_fma_mp3s_are_rendered_with_their_split(fma_root, tmp_path):
     )
     rows = read_rows(tmp_path / "out" / "clips.csv")
     assert {row["group"]: row["split"] for row in rows} == {
-        "artist1": "training", "artist6": "validation", "artist8": "test",
-    }  # fmt: skip
+        "artist1": "training",
+        "artist6": "validation",
+        "artist8": "test",
+    }
 
 
 def test_fma_countries_and_what_is_left_out(fma_root):
@@ -104,8 +111,11 @@ def test_countries_from_the_command_line(fma_root, tmp_path):
     assert "left out: 1 on a geocoder's default point" in done.stdout
     rows = read_rows(tmp_path / "out" / "clips.csv")
     assert {(row["label"], row["group"]) for row in rows} == {
-        ("France", "artist1"), ("Germany", "artist6"), ("Italy", "artist9"), ("Japan", "artist8"),
-    }  # fmt: skip
+        ("France", "artist1"),
+        ("Germany", "artist6"),
+        ("Italy", "artist9"),
+        ("Japan", "artist8"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -179,8 +189,9 @@ def test_a_class_with_two_underscores_keeps_its_name_and_its_recordings(tmp_path
     render_folder(found, tmp_path / "out", s, ClipSettings(), Workers(jobs=1))
     rows = read_rows(tmp_path / "out" / "clips.csv")
     assert {(row["label"], row["recording"]) for row in rows} == {
-        ("my__class", "one"), ("my__class", "two"),
-    }  # fmt: skip
+        ("my__class", "one"),
+        ("my__class", "two"),
+    }
     assert faults(tmp_path / "out") == [] and len(rows) == 4
 
 
