@@ -25,10 +25,24 @@ CSS = """
 """
 
 
+class Page(gr.Blocks):
+    """Gradio's page, which writes no traceback for a request that it does not understand."""
+
+    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
+        """As Gradio's; what it cannot read is refused in words."""
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception:  # of pydantic, of Gradio's look at paths, of lists that are too short
+            said = "the data are not a file that was sent before"
+            raise gr.Error(said, print_exception=False) from None
+
+
 def build(service: Service, folder: Path) -> gr.Blocks:
     """The page; the tables that it offers for download are written below `folder`."""
     model = service.model
-    with gr.Blocks(title="Spectrofold", analytics_enabled=False) as page:
+    with Page(title="Spectrofold", analytics_enabled=False) as page:
         names = ", ".join(_plain(name) for name in model.classes)
         gr.Markdown(f"# Spectrofold\nNames the class of a recording or picture: {names}.")
         with gr.Tab("One recording or picture"):
