@@ -77,6 +77,12 @@ class DataConfig(AugmentConfig):
     duplicates: Literal["near", "exact", "ignore"] = option(
         "near", "which duplicate pictures share a group; not with --group none", SPLIT
     )
+    crop: bool = option(
+        True, "crop margins, axes and colour bars that other programs draw around pictures", DATA
+    )
+    flip: bool = option(
+        False, "turn pictures upside down, for those that have low frequencies on top", DATA
+    )
     folds: AtLeastTwo = option(5, "number of cross-validation folds", MOST_USED)
     repeats: PositiveInt = option(1, "number of cross-validations, each with other folds", SPLIT)
     leave_one_group_out: bool = option(

@@ -12,15 +12,13 @@ from data.cache.disk import cache_folder, cached_pictures
 from data.config import DataConfig
 from data.examples import Examples
 from data.images.augment import augmentation_of
+from data.images.colour_map import OTHER, SHOWN
 from data.images.loader import Pictures
 from data.images.picture_array import PictureArray
-from data.images.read import ImageSpec, canvas_for, picture_sizes
+from data.images.read import ImageSpec, canvas_for, find_drawing
 from data.split_file import read_split
 from data.splits import TEST, UNUSED, Split, make_split
 from data.summary import ClassCount, count_classes, split_notes
-
-N_MEASURED = 1000  # pictures, spread over all, whose commonest size is that of the canvas
-N_AUDITED = 2000  # pictures that are audited for shortcuts before a training: some seconds
 
 
 @dataclass(frozen=True)
@@ -75,11 +73,9 @@ def prepare(
     """
     readable = _read(examples, size, config)
     examples = readable.examples
-    found = audit(
-        examples, pictures=readable.pictures, duplicates=config.duplicates, n_measured=N_AUDITED
-    )
+    found = audit(examples, pictures=readable.pictures, duplicates=config.duplicates)
     if config.duplicates != "ignore" and config.group != "none":
-        examples = merge_duplicates(examples, found.duplicates)
+        examples = merge_duplicates(examples, found.duplicates.pairs)
     # A file is checked against the groups as they are named: it may part duplicates.
     split = split_of(
         readable.examples if config.split else examples, config, seed, unreadable=readable.failures
@@ -94,9 +90,14 @@ def prepare(
         *(f"left out: {reason}" for reason in readable.failures.values()),
     ]
     spec = ImageSpec(
-        width=size[0], height=size[1], canvas=readable.pictures.canvas, mean=mean, std=std
+        width=size[0],
+        height=size[1],
+        canvas=readable.pictures.canvas,
+        mean=mean,
+        std=std,
+        drawing=found.drawing,
     )
-    augmentation = augmentation_of(config, [one.colour_map for one in found.appearances])
+    augmentation = augmentation_of(config, [SHOWN if found.drawing.colour_map else OTHER])
     return PreparedPictures(
         examples=examples,
         split=split,
@@ -130,12 +131,11 @@ def split_of(
 
 
 def _read(examples: Examples, size: tuple[int, int], config: DataConfig) -> _Readable:
-    some = np.linspace(0, len(examples) - 1, min(len(examples), N_MEASURED)).astype(int)
-    sizes = picture_sizes(examples.take(some).files())
-    canvas = canvas_for([s for s in sizes if s] or [size], *size)
+    drawing = find_drawing(examples.files(), crop=config.crop, flip=config.flip)
+    canvas = canvas_for([drawing.frames[0].box.size if drawing.frames else size], *size)
     folder = cache_folder(config.cache)
     pictures = cached_pictures(
-        examples.root, examples.paths, canvas, folder=folder, limit_gib=config.cache_limit
+        examples.root, examples.paths, canvas, drawing, folder=folder, limit_gib=config.cache_limit
     )
     unreadable = {str(examples.paths[i]): reason for i, reason in pictures.reasons.items()}
     failures = examples.left_out | unreadable
@@ -151,14 +151,14 @@ def _notes_on_parts(found: Audit, split: Split, split_file: str | None) -> list[
     part = split.parts[0]
     parted = [
         pair
-        for pair in found.duplicates
+        for pair in found.duplicates.pairs
         if part[pair.first] != part[pair.second]
         and UNUSED not in (part[pair.first], part[pair.second])
     ]
     if parted:
         who = split_file or "this split"
         notes.append(f"{who} parts {len(parted)} pairs of duplicates: a leak")
-    elif found.duplicates:
+    elif found.duplicates.pairs:
         notes.append("duplicates are kept in one group, on one side of every split")
     if unnamed := int((part == UNUSED).sum()):
         notes.append(f"{unnamed} pictures are not named in {split_file} and are left out")

@@ -61,7 +61,7 @@ def changed_pictures(
 
     from data.image_folder import scan
     from data.images.augment import augmentation_of, draws_of
-    from data.images.colour_scale import nearest_colour_map
+    from data.images.colour_map import nearest_colour_map
     from data.images.loader import Pictures
     from data.images.picture_array import PictureArray
     from data.images.read import ImageSpec, canvas_for, picture_sizes, read_picture

@@ -10,7 +10,7 @@ from PIL import Image
 from common.files import check_regular
 from common.pictures import open_picture
 from common.recordings import PICTURES
-from data.images.read import read_picture, whole_picture
+from data.images.read import at_canvas, read_picture, whole_picture
 from train.evaluate.novelty import why_unfamiliar
 from train.models.facts import ModelFacts
 
@@ -62,21 +62,16 @@ class Preprocessing:
 
     facts: ModelFacts
 
-    @property
-    def canvas(self) -> tuple[int, int]:
-        """(width, height) at which the training's pictures were decoded."""
-        return self.facts.image.canvas
-
     def read(self, path: str | Path) -> np.ndarray:
         """A picture file at the network's size: uint8 (height, width, 3)."""
-        return whole_picture(read_picture(path, self.canvas), self.facts.image)
+        spec = self.facts.image
+        return whole_picture(read_picture(path, spec.canvas, spec.drawing), spec)
 
     def fit(self, picture: Image.Image) -> np.ndarray:
         """A rendered picture at the network's size, as if it had been written and read."""
-        rgb = picture.convert("RGB")
-        if rgb.size != self.canvas:
-            rgb = rgb.resize(self.canvas, Image.Resampling.BILINEAR)
-        return whole_picture(np.asarray(rgb), self.facts.image)
+        spec = self.facts.image
+        rgb = at_canvas(picture.convert("RGB"), picture.size, spec.canvas, spec.drawing)
+        return whole_picture(rgb, spec)
 
     def why_unsure(self, picture: np.ndarray) -> str | None:
         """Why a picture of the network's size is unlike the training's; None if it is not."""

@@ -11,8 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from common.pictures import open_picture
-from data.images.colour_scale import nearest_colour_map
-from data.images.picture_array import PictureArray
+from data.images.colour_map import nearest_colour_map
 from data.images.read import read_picture
 
 THUMBNAIL = (96, 64)  # width, height
@@ -41,13 +40,9 @@ class Appearance:
     thumbnail: np.ndarray
 
 
-def measure_appearance(file: Path, pixels: np.ndarray | None = None) -> Appearance:
-    """The look of a picture file; ValueError if it is unreadable.
-
-    pixels: what `read_picture` gave for it, uint8 (H, W, 3), to spare a second decoding.
-    """
-    if pixels is None:
-        pixels = read_picture(file)
+def measure_appearance(file: Path) -> Appearance:
+    """The look of a picture file; ValueError if it is unreadable."""
+    pixels = read_picture(file)
     with open_picture(file) as image:
         file_format, mode, (width, height) = str(image.format), image.mode, image.size
     picture = Image.fromarray(pixels).convert("L")
@@ -79,23 +74,8 @@ def _colour_table(pixels: np.ndarray, grey: np.ndarray) -> np.ndarray:
     return np.concatenate(tables).astype(np.int16)
 
 
-def measure_appearances(
-    files: Sequence[Path], pixels: PictureArray | None = None
-) -> tuple[list[Appearance | None], dict[int, str]]:
-    """(the look of each file, {position: why it is unreadable}); unreadable ones are None.
-
-    pixels: the same pictures when they are decoded already.
-    """
-    failures: dict[int, str] = {}
-
-    def one(i: int) -> Appearance | None:
-        try:
-            return measure_appearance(files[i], None if pixels is None else pixels[i])
-        except ValueError as error:
-            failures[i] = str(error)
-            return None
-
+def measure_appearances(files: Sequence[Path]) -> list[Appearance]:
+    """The look of each readable file, as it was drawn: with its frame, in its colours."""
     with ThreadPoolExecutor(cpu_count()) as pool:
-        jobs = pool.map(one, range(len(files)))
-        appearances = list(tqdm(jobs, "looking", len(files), leave=False, disable=None, delay=1))
-    return appearances, dict(sorted(failures.items()))
+        jobs = pool.map(measure_appearance, files)
+        return list(tqdm(jobs, "looking", len(files), leave=False, disable=None, delay=1))

@@ -6,28 +6,33 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.audit.appearance import Appearance, measure_appearances
-from data.audit.duplicates import Duplicate, duplicate_notes, find_duplicates
+from data.audit.duplicates import Duplicates, duplicate_notes, trusted_duplicates
 from data.audit.label_errors import LabelIssue
 from data.audit.shortcuts import Shortcut, find_shortcuts, shortcut_notes
 from data.examples import Examples
+from data.images.drawing import Drawing
 from data.images.fingerprints import fingerprints
 from data.images.picture_array import PictureArray
+from data.images.read import find_drawing
 
 N_LISTED = 20  # suspected labels in the terminal
+N_AUDITED = 2000  # pictures that are measured for shortcuts: some seconds
 
 
 @dataclass(frozen=True)
 class Audit:
     """What was found: `examples` has the readable pictures only, blank and duplicates are of them.
 
-    appearances: of all pictures, or of the random part of them that was looked at.
+    appearances: of all pictures, or of the random part of them that was looked at; drawing: what is
+    undone of how they are drawn.
     """
 
     examples: Examples
     appearances: list[Appearance]
     failures: list[str]
     blank: np.ndarray
-    duplicates: list[Duplicate]
+    duplicates: Duplicates
+    drawing: Drawing
     shortcuts: list[Shortcut]
     label_issues: list[LabelIssue]
 
@@ -39,7 +44,8 @@ class Audit:
         if self.blank.any():
             names = [str(path) for path in self.examples.paths[self.blank]]
             notes.append(f"{len(names)} pictures are blank ({_some(names)})")
-        notes += appearance_notes(self.appearances)
+        notes += self.drawing.notes()
+        notes += appearance_notes(self.appearances, crops=self.drawing.crop)
         if self.label_issues:
             notes.append(f"{len(self.label_issues)} labels are worth a second look")
         return notes + [f"unreadable: {reason}" for reason in self.failures]
@@ -48,11 +54,11 @@ class Audit:
         """The checks in which nothing was found."""
         checks = {
             "no cue but the music tells the classes apart": not shortcut_notes(self.shortcuts),
-            "no duplicates under different names": not self.duplicates,
+            "no duplicates under different names": not self.duplicates.pairs,
             "no group in several classes": not self.examples.groups_in_several_classes(),
             "no blank picture": not self.blank.any(),
             "one size, format and colour map, no drawn axes": not appearance_notes(
-                self.appearances
+                self.appearances, crops=self.drawing.crop
             ),
             "every picture can be read": not self.failures,
         }
@@ -65,40 +71,45 @@ def audit(
     pictures: PictureArray | None = None,
     duplicates: str = "near",
     label_issues: list[LabelIssue] | None = None,
-    n_measured: int | None = None,
+    crop: bool = True,
 ) -> Audit:
-    """Compare all pictures with each other, and measure them, or so many drawn at random.
+    """Compare all pictures with each other, and measure at most N_AUDITED drawn at random.
 
-    pictures: the decoded ones, when all can be read and have been. Raises ValueError when fewer
-    than two classes have readable pictures.
+    pictures: the decoded ones, when all can be read and have been; else crop: whether their frames
+    are cropped. Raises ValueError when fewer than two classes have readable pictures.
     """
-    some = np.random.default_rng(0).permutation(len(examples))[:n_measured]
-    some.sort()
-    measured = examples.take(some)
-    appearances, failures = measure_appearances(
-        measured.files(), None if pictures is None else pictures.take(some)
-    )
-    if failures:
-        measured = measured.take(np.setdiff1d(np.arange(len(some)), list(failures)))
-        examples = examples.take(np.setdiff1d(np.arange(len(examples)), some[list(failures)]))
+    failures: dict[int, str] = {}
+    if pictures is None:
+        drawing = find_drawing(examples.files(), crop=crop)
+        prints, failures = fingerprints(examples.files(), drawing)
+        examples = examples.take(np.setdiff1d(np.arange(len(examples)), list(failures)))
+    else:
+        drawing, prints = pictures.drawing, pictures.prints
     if len(np.unique(examples.labels)) < 2:
         raise ValueError(f"{examples.root}: fewer than two classes have readable pictures")
-    prints = fingerprints(examples.files()) if pictures is None else pictures.prints
-    pairs = find_duplicates(prints, examples.groups)
-    kept = [one for one in appearances if one]
+    some = np.sort(np.random.default_rng(0).permutation(len(examples))[:N_AUDITED])
+    measured = examples.take(some)
+    appearances = measure_appearances(measured.files())
+    found = trusted_duplicates(prints, examples)
+    if duplicates != "near":
+        found = Duplicates([pair for pair in found.pairs if pair.exact], [], found.threshold)
     return Audit(
         examples=examples,
-        appearances=kept,
+        appearances=appearances,
         failures=list(failures.values()),
         blank=prints.blank,
-        duplicates=[pair for pair in pairs if pair.exact or duplicates == "near"],
-        shortcuts=find_shortcuts(kept, measured.labels, measured.groups, examples.classes),
+        duplicates=found,
+        drawing=drawing,
+        shortcuts=find_shortcuts(appearances, measured.labels, measured.groups, examples.classes),
         label_issues=label_issues or [],
     )
 
 
-def appearance_notes(appearances: list[Appearance]) -> list[str]:
-    """Sentences on mixed sizes, formats, modes and colour maps, and on drawn axes."""
+def appearance_notes(appearances: list[Appearance], *, crops: bool) -> list[str]:
+    """Sentences on mixed sizes, formats, modes and colour maps, and on drawn axes.
+
+    crops: whether a frame that was found is cropped, so that nobody has to be told.
+    """
     notes = []
     for what, values in (
         ("sizes", [f"{one.width}x{one.height}" for one in appearances]),
@@ -111,7 +122,7 @@ def appearance_notes(appearances: list[Appearance]) -> list[str]:
             common = ", ".join(f"{value}: {n}" for value, n in counted.most_common(4))
             notes.append(f"pictures have {len(counted)} {what} ({common}): were they drawn alike?")
     share = unchanging(appearances)
-    if share > 0.01:
+    if share > 0.01 and not crops:
         notes.append(
             f"{share:.0%} of the picture is drawn and the same in all: axes, text or a frame; crop "
             "them away, they take room from the music"
@@ -145,8 +156,10 @@ def lines(found: Audit) -> list[str]:
     chance = 1 / len(examples.classes)
     for cue in found.shortcuts:
         out.append(f"by {cue.cue} alone\t{cue.accuracy:.0%} right\tchance {chance:.0%}")
-    for pair in found.duplicates:
-        what = "same" if pair.exact else f"near {pair.similarity:.2f}"
+    named = [("near", pair) for pair in found.duplicates.pairs]
+    named += [("similar", pair) for pair in found.duplicates.distrusted[:N_LISTED]]
+    for kind, pair in named:
+        what = "same" if pair.exact else f"{kind} {pair.similarity:.2f}"
         out.append(f"{what}\t{examples.paths[pair.first]}\t{examples.paths[pair.second]}")
     for s in found.label_issues[:N_LISTED]:
         out.append(f"label?\t{s.path}\t{s.label} {s.p_label:.2f}\t{s.likelier} {s.p_likelier:.2f}")

@@ -15,6 +15,7 @@ class AuditConfig:
     group: str = option("group", "column of clips.csv that tells which pictures belong together")
     html: str | None = option(None, "also write the audit with thumbnails to this file")
     predictions: str | None = option(None, "a run's predictions.csv: name suspected wrong labels")
+    crop: bool = option(True, "crop margins and axes before pictures are compared")
     duplicates: Literal["near", "exact"] = option("near", "which equal pictures count")
     fix_duplicates: Literal["group", "drop", "no"] = option(
         "no", "group: write clips.csv so that they share a group; drop: move the later ones away"
@@ -34,14 +35,14 @@ def audit_folder(folder: Path, config: AuditConfig) -> list[str]:
 
     issues = label_issues_in(Path(config.predictions)) if config.predictions else []
     examples = scan(folder, config.group)
-    found = audit(examples, duplicates=config.duplicates, label_issues=issues)
+    found = audit(examples, duplicates=config.duplicates, label_issues=issues, crop=config.crop)
     for line in (*lines(found), *(f"note: left out: {why}" for why in examples.left_out.values())):
         print(printable(line, keep="\t"))
     if config.html:
         write_page(Path(config.html), found)
         print(f"audit with thumbnails: {config.html}")
     if config.fix_duplicates == "group":
-        print(share_groups(found.examples, found.duplicates))
+        print(share_groups(found.examples, found.duplicates.pairs))
     elif config.fix_duplicates == "drop":
-        print(drop(found.examples, found.duplicates))
+        print(drop(found.examples, found.duplicates.pairs))
     return [*found.failures, *examples.left_out.values()]

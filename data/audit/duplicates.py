@@ -1,19 +1,19 @@
 """The same picture twice: exact and near duplicates, and groups that keep them on one side."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from data.audit.likeness import SAMPLED, Music, threshold
 from data.examples import Examples
 from data.images.fingerprints import Fingerprints
 
-# Measured on GTZAN's 499,000 pairs of pictures: of each of the 48 pairs above 0.6 the published
-# fault-filtered split leaves a picture out; the first pair that it keeps has 0.50. Pairs of
-# different music in two other collections reach 0.54 and 0.45.
-NEAR = 0.6
+AS_NEAR_AS_EXACT = 0.95  # the same picture, saved by another program
+FEW = 4  # groups of a class that duplicates may join, whatever part of the class they are
+MOST_JOINED = 0.1  # part of the groups of a class above which joining them is distrusted
 
 
 class Duplicate(NamedTuple):
@@ -24,12 +24,63 @@ class Duplicate(NamedTuple):
     similarity: float
     exact: bool
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether the two are the same music beyond doubt."""
+        return self.exact or self.similarity >= AS_NEAR_AS_EXACT
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """The pairs of a folder, the most alike first.
+
+    pairs: those that are put into one group; distrusted: nearly equal ones that would join too much
+    of a class to be believed; threshold: the similarity from which pictures count as nearly equal,
+    None where there were too many to compare.
+    """
+
+    pairs: list[Duplicate]
+    distrusted: list[Duplicate]
+    threshold: float | None
+
 
 def find_duplicates(prints: Fingerprints, groups: np.ndarray) -> list[Duplicate]:
     """Pairs of different groups that are duplicates, the most alike first; blank ones are none.
 
     Of k equal pictures the first is paired with each other one. Clips of one group may be alike.
     """
+    return _pairs_and_threshold(prints, groups)[0]
+
+
+def trusted_duplicates(prints: Fingerprints, examples: Examples) -> Duplicates:
+    """The duplicates among the examples, less those that would join much of a class.
+
+    Different pieces that look alike do so by the dozen, and a chain of them joins a whole class;
+    the same piece is there twice or thrice.
+    """
+    pairs, limit = _pairs_and_threshold(prints, examples.groups)
+    doubtful = [pair for pair in pairs if not pair.is_certain]
+    merged = merge_groups(examples.groups, pairs)
+    names, sizes = np.unique(
+        np.unique(np.stack([merged, examples.groups]), axis=1)[0], return_counts=True
+    )
+    n_joined = dict(zip(names.tolist(), sizes.tolist(), strict=True))
+    n_groups = [len(np.unique(examples.groups[examples.labels == label]))
+                for label in range(len(examples.classes))]  # fmt: skip
+
+    def is_too_much(pair: Duplicate) -> bool:
+        joined = n_joined[str(merged[pair.first])]
+        least = min(n_groups[examples.labels[i]] for i in (pair.first, pair.second))
+        return joined > max(FEW, MOST_JOINED * least)
+
+    distrusted = {pair for pair in doubtful if is_too_much(pair)}
+    kept = [pair for pair in pairs if pair not in distrusted]
+    return Duplicates(kept, [pair for pair in pairs if pair in distrusted], limit)
+
+
+def _pairs_and_threshold(
+    prints: Fingerprints, groups: np.ndarray
+) -> tuple[list[Duplicate], float | None]:
     first_of: dict[bytes, int] = {}
     found, distinct = [], []
     for i, (digest, blank) in enumerate(
@@ -42,39 +93,33 @@ def find_duplicates(prints: Fingerprints, groups: np.ndarray) -> list[Duplicate]
             distinct.append(i)
         elif groups[first] != groups[i]:
             found.append(Duplicate(first, i, 1.0, True))
-    if len(prints.thumbnails):
-        found += _near(_rows(prints.thumbnails), np.array(distinct, dtype=int), groups)
-    return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second))
+    limit = None
+    if len(prints.thumbnails) and distinct:
+        near, limit = _near(prints.thumbnails, np.array(distinct, dtype=int), groups)
+        found += near
+    return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second)), limit
 
 
-def _rows(thumbnails: np.ndarray) -> np.ndarray:
-    """Rows float32 (n, 1024) of length 1, or 0 where a picture does not change along both axes.
-
-    Thumbnails less the mean of each row and column: what two pieces share because they have the
-    same instruments or loudness is taken away, what happens when stays.
-    """
-    small = thumbnails.astype(np.float32)
-    small -= (
-        small.mean(axis=1, keepdims=True)
-        + small.mean(axis=2, keepdims=True)
-        - small.mean(axis=(1, 2), keepdims=True)
-    )
-    rows = small.reshape(len(small), -1)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1)
-
-
-def _near(rows: np.ndarray, distinct: np.ndarray, groups: np.ndarray) -> list[Duplicate]:
+def _near(
+    thumbnails: np.ndarray, distinct: np.ndarray, groups: np.ndarray
+) -> tuple[list[Duplicate], float]:
+    music = Music.of(thumbnails[distinct])
+    n = len(distinct)
+    _, group = np.unique(groups[distinct], return_inverse=True)
+    some = np.sort(np.random.default_rng(0).permutation(n)[:SAMPLED])
+    apart = np.triu(group[some][:, None] != group[some], 1)
+    limit = threshold(music.similarities_among(some)[apart], n, max(1, n * (n - 1) // 2))
     found = []
-    for start in range(0, len(distinct), 1000):
-        block = distinct[start : start + 1000]
-        others = distinct[start:]
-        alike = rows[block] @ rows[others].T  # (1000, n)
-        for a, b in zip(*np.nonzero(alike >= NEAR), strict=True):
-            i, j = int(block[a]), int(others[b])
-            if i < j and groups[i] != groups[j]:
-                found.append(Duplicate(i, j, float(alike[a, b]), False))
-    return found
+    for first, second in music.candidates():
+        apart = group[first] != group[second]
+        first, second = first[apart], second[apart]
+        alike = music.similarities(first, second)
+        found += [
+            Duplicate(int(distinct[i]), int(distinct[j]), float(min(1.0, similarity)), False)
+            for i, j, similarity in zip(first, second, alike, strict=True)
+            if similarity >= limit
+        ]
+    return found, limit
 
 
 def merge_groups(groups: np.ndarray, pairs: list[Duplicate]) -> np.ndarray:
@@ -93,17 +138,29 @@ def merge_duplicates(examples: Examples, pairs: list[Duplicate]) -> Examples:
     return replace(examples, groups=merge_groups(examples.groups, pairs))
 
 
-def duplicate_notes(pairs: list[Duplicate], examples: Examples) -> list[str]:
+def duplicate_notes(found: Duplicates, examples: Examples) -> list[str]:
     """Sentences on the duplicates for a reader: how many, and which are in two classes."""
-    exact = sum(pair.exact for pair in pairs)
+    exact = sum(pair.exact for pair in found.pairs)
     notes = []
-    if pairs:
+    if found.pairs:
         notes.append(
-            f"{exact} pairs of pictures are the same and {len(pairs) - exact} nearly so, under "
-            "different names"
+            f"{exact} pairs of pictures are the same and {len(found.pairs) - exact} nearly so, "
+            "under different names"
         )
-    for pair in pairs:
+    for pair in found.pairs:
         if examples.labels[pair.first] != examples.labels[pair.second]:
             names = f"{examples.paths[pair.first]} and {examples.paths[pair.second]}"
-            notes.append(f"{names} are duplicates in two classes: one label is wrong")
+            notes.append(
+                f"{names} are duplicates in two classes: one label is wrong"
+                if pair.is_certain
+                else f"{names} are in two classes and much alike ({pair.similarity:.2f}): listen "
+                "to these"
+            )
+    if found.distrusted:
+        notes.append(
+            f"{len(found.distrusted)} more pairs look nearly the same, but would join much of a "
+            "class into one group: not believed, and not kept together"
+        )
+    if found.threshold is None:
+        notes.append("near duplicates were not looked for: too many pictures")
     return notes

@@ -58,7 +58,9 @@ class AuditReport:
         """The report on an audit; duplicates in two classes come first."""
         examples = found.examples
         labels, readable = examples.labels, set(examples.paths)
-        pairs = sorted(found.duplicates, key=lambda pair: labels[pair.first] == labels[pair.second])
+        pairs = sorted(
+            found.duplicates.pairs, key=lambda pair: labels[pair.first] == labels[pair.second]
+        )
         issues = [issue for issue in found.label_issues[:N_SHOWN] if issue.path in readable]
         n_exact = sum(pair.exact for pair in pairs)
 

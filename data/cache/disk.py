@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from data.cache.entry import DAMAGED, CacheKey, PixelFile, file_stamps, open_entry, write_index
+from data.images.drawing import PLAIN, Drawing
 from data.images.picture_array import KnownPictures, PictureArray, decode_pictures
 
 GIB = 2**30
@@ -32,7 +33,13 @@ def cache_folder(asked: str | None) -> Path:
 
 
 def cached_pictures(
-    root: Path, paths: np.ndarray, canvas: tuple[int, int], *, folder: Path, limit_gib: float
+    root: Path,
+    paths: np.ndarray,
+    canvas: tuple[int, int],
+    drawing: Drawing = PLAIN,
+    *,
+    folder: Path,
+    limit_gib: float,
 ) -> PictureArray:
     """The pictures root/paths at `canvas` = (width, height), from the stores in `folder`.
 
@@ -41,8 +48,8 @@ def cached_pictures(
     written, they are decoded whenever they are asked for, and a note says so.
     """
     if not limit_gib:
-        return decode_pictures(root, paths, canvas)
-    wanted = CacheKey(root, paths, canvas, file_stamps(root, paths))
+        return decode_pictures(root, paths, canvas, drawing)
+    wanted = CacheKey(root, paths, canvas, file_stamps(root, paths), drawing)
     limit = int(limit_gib * GIB)
     found = wanted.open_in(folder)
     if found and found.pixels is not None and used(folder) <= limit:
@@ -52,7 +59,7 @@ def cached_pictures(
         with _alone(folder):
             return _fill(folder, wanted, limit)
     except OSError as error:
-        return _unkept(decode_pictures(root, paths, canvas), folder, error)
+        return _unkept(decode_pictures(root, paths, canvas, drawing), folder, error)
 
 
 @contextmanager
@@ -85,7 +92,7 @@ def _fill(folder: Path, wanted: CacheKey, limit: int) -> PictureArray:
         return found
     _make_room(folder, room - index - pixels * keep, wanted.place())
     if not keep and index > room:
-        made = decode_pictures(wanted.root, wanted.paths, wanted.canvas)
+        made = decode_pictures(wanted.root, wanted.paths, wanted.canvas, wanted.drawing)
     else:
         made = _store(folder, wanted, keep)
     made.notes.extend(notes)
@@ -104,6 +111,7 @@ def _store(folder: Path, wanted: CacheKey, keep: bool) -> PictureArray:
             wanted.root,
             wanted.paths,
             wanted.canvas,
+            wanted.drawing,
             earlier=earlier,
             write=out.write if out else None,
         )

@@ -9,25 +9,31 @@ from zipfile import BadZipFile
 import numpy as np
 import PIL
 
+from data.images.drawing import PLAIN, Drawing
 from data.images.fingerprints import Fingerprints
 from data.images.picture_array import UNCHECKED, PictureArray
 
-FORMAT = 1  # to be raised when a store holds something else
+FORMAT = 2  # to be raised when a store holds something else
 DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
 
 
 @dataclass(frozen=True)
 class CacheKey:
-    """What a store is to hold: the pictures root/paths as `stamps` tells them, at the canvas."""
+    """What a store is to hold: the pictures root/paths as `stamps` tells them, at the canvas.
+
+    drawing: what is undone of how they are drawn.
+    """
 
     root: Path
     paths: np.ndarray
     canvas: tuple[int, int]
     stamps: np.ndarray
+    drawing: Drawing = PLAIN
 
     def place(self) -> str:
         """What the stores of all states of this folder have in common."""
-        where = f"{FORMAT} {PIL.__version__} {self.root.resolve()} {self.canvas}"
+        drawn = self.drawing.to_dict()
+        where = f"{FORMAT} {PIL.__version__} {self.root.resolve()} {self.canvas} {drawn}"
         return sha256(where.encode()).hexdigest()[:16]
 
     def name(self) -> str:
@@ -64,7 +70,14 @@ def open_entry(store: Path, wanted: CacheKey) -> PictureArray | None:
     except DAMAGED:
         return None
     return PictureArray(
-        wanted.root, wanted.paths, wanted.canvas, prints, reasons, pixels, state=state
+        wanted.root,
+        wanted.paths,
+        wanted.canvas,
+        prints,
+        reasons,
+        pixels,
+        state=state,
+        drawing=wanted.drawing,
     )
 
 

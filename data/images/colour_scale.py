@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -11,23 +10,6 @@ from scipy.spatial import cKDTree
 
 BITS = 5  # of each channel by which a colour is looked up: 32,768 colours
 SAME_MAP = 0.9  # part of the pictures that must be drawn with one map
-# The colour maps that people draw spectrograms with, by matplotlib's names.
-COLOUR_MAPS = (
-    "gray",
-    "magma",
-    "inferno",
-    "viridis",
-    "plasma",
-    "cividis",
-    "jet",
-    "turbo",
-    "hot",
-    "coolwarm",
-    "hsv",
-    "Blues",
-    "Greys",
-)
-COLOUR_MAP_DISTANCE = 12  # mean distance in RGB steps of pixels that are drawn with a map
 
 
 @dataclass(frozen=True)
@@ -69,23 +51,3 @@ def common_colour_scale(colour_maps: Sequence[str]) -> ColourScale | None:
     cube = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
     steps = cKDTree(colours).query(cube)[1]
     return ColourScale(torch.from_numpy(colours).short(), torch.from_numpy(steps.astype(np.uint8)))
-
-
-def nearest_colour_map(pixels: np.ndarray) -> str:
-    """The name of the matplotlib colour map that a picture uint8 (H, W, 3) is drawn with.
-
-    "other" when no usual map has its colours: axes, photographs, or several layers in RGB.
-    """
-    flat = pixels.reshape(-1, 3)
-    some = flat[:: max(1, len(flat) // 100)].astype(np.float32)
-    distances = {name: float(tree.query(some)[0].mean()) for name, tree in _colour_trees().items()}
-    best = min(distances, key=lambda name: distances[name])
-    return best if distances[best] < COLOUR_MAP_DISTANCE else "other"
-
-
-@cache
-def _colour_trees() -> dict[str, cKDTree]:
-    from matplotlib import colormaps
-
-    steps = np.linspace(0, 1, 256)
-    return {name: cKDTree(255 * colormaps[name](steps)[:, :3]) for name in COLOUR_MAPS}

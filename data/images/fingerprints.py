@@ -1,6 +1,6 @@
 """What tells pictures apart: a digest of the pixels, a small grey picture, whether it is blank."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,17 +9,19 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
+from data.images.drawing import PLAIN, Drawing
 from data.images.read import read_picture
 
-SIDE = 32
-MOST_COMPARED = 50_000  # every picture with every other: a minute on two cores
+THUMBNAIL = (64, 16)  # width, height: what happens when counts more than at which pitch
+MOST_COMPARED = 200_000  # every picture with every other: minutes on two cores
 BLANK_RANGE = 3  # grey steps between the darkest and the brightest pixel
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What tells pictures apart: digests bytes (n,), thumbnails uint8 (n, 32, 32), blank bool (n,).
+    """What tells pictures apart: digests bytes (n,), thumbnails uint8 (n, 16, 64), blank bool (n,).
 
     There are no thumbnails of more than MOST_COMPARED pictures: nobody compares them.
     """
@@ -35,10 +37,10 @@ class Fingerprints:
 
 
 def fingerprint(pixels: np.ndarray) -> tuple[bytes, np.ndarray, bool]:
-    """(digest of the exact pixels, grey thumbnail uint8 (32, 32), blank) of uint8 (H, W, 3)."""
+    """(digest of the exact pixels, grey thumbnail uint8 (16, 64), blank) of uint8 (H, W, 3)."""
     grey = Image.fromarray(pixels).convert("L")
     low, high = grey.getextrema()
-    thumbnail = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX))
+    thumbnail = np.asarray(grey.resize(THUMBNAIL, Image.Resampling.BOX))
     return digest_of(pixels), thumbnail, high - low < BLANK_RANGE  # type: ignore[operator]
 
 
@@ -49,16 +51,25 @@ def digest_of(pixels: np.ndarray) -> bytes:
     return digest.digest().rstrip(b"\0")
 
 
-def fingerprints(pictures: Iterable[np.ndarray | Path]) -> Fingerprints:
-    """The fingerprints of pictures, given as pixels uint8 (H, W, 3) or as readable files."""
+def fingerprints(
+    files: Sequence[Path], drawing: Drawing = PLAIN
+) -> tuple[Fingerprints, dict[int, str]]:
+    """(the fingerprints of the readable pictures, {position: why that file is unreadable})."""
+    failures: dict[int, str] = {}
 
-    def one(picture: np.ndarray | Path) -> tuple[bytes, np.ndarray, bool]:
-        return fingerprint(read_picture(picture) if isinstance(picture, Path) else picture)
+    def one(i: int) -> tuple[bytes, np.ndarray, bool] | None:
+        try:
+            return fingerprint(read_picture(files[i], drawing=drawing))
+        except ValueError as error:
+            failures[i] = str(error)
+            return None
 
     with ThreadPoolExecutor(cpu_count()) as pool:
-        found = list(pool.map(one, pictures))
-    digests, thumbnails, blank = zip(*found, strict=True)
-    if len(found) > MOST_COMPARED:
-        thumbnails = thumbnails[:0]
-    small = np.array(thumbnails, np.uint8).reshape(-1, SIDE, SIDE)
-    return Fingerprints(np.array(digests, "S32"), small, np.array(blank))
+        jobs = pool.map(one, range(len(files)))
+        bar = tqdm(jobs, "comparing", len(files), leave=False, disable=None, delay=1)
+        found = [each for each in bar if each is not None]
+    digests = np.array([digest for digest, _, _ in found], "S32")
+    blank = np.array([is_blank for _, _, is_blank in found], dtype=bool)
+    small = [thumbnail for _, thumbnail, _ in found] if len(found) <= MOST_COMPARED else []
+    thumbnails = np.array(small, np.uint8).reshape(-1, *THUMBNAIL[::-1])
+    return Fingerprints(digests, thumbnails, blank), dict(sorted(failures.items()))

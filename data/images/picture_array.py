@@ -12,10 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from common.text import printable
-from data.images.fingerprints import MOST_COMPARED, SIDE, Fingerprints, digest_of, fingerprint
+from data.images.drawing import PLAIN, Drawing
+from data.images.fingerprints import MOST_COMPARED, THUMBNAIL, Fingerprints, digest_of, fingerprint
 from data.images.read import read_picture
 
-NOTHING = Fingerprints(np.empty(0, "S32"), np.empty((0, SIDE, SIDE), np.uint8), np.empty(0, bool))
+SHAPE = THUMBNAIL[::-1]
+NOTHING = Fingerprints(np.empty(0, "S32"), np.empty((0, *SHAPE), np.uint8), np.empty(0, bool))
 UNCHECKED, INTACT, DAMAGED = 0, 1, 2  # states of a row of pixels
 BLOCK = 256  # pictures that are decoded before the next are begun
 
@@ -28,7 +30,8 @@ class PictureArray:
     reasons: {position: why that picture is unreadable};
     pixels: uint8 (N, H, W, 3), whose row rows[i] is picture i, or None to decode at each access;
     notes: why they are not kept; state: of each row of pixels, uint8 (N,), for those of a file:
-    UNCHECKED until it is first read and compared with its digest, then INTACT or DAMAGED.
+    UNCHECKED until it is first read and compared with its digest, then INTACT or DAMAGED;
+    drawing: what is undone of how they are drawn.
     """
 
     root: Path
@@ -40,6 +43,7 @@ class PictureArray:
     rows: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
     state: np.ndarray | None = None
+    drawing: Drawing = PLAIN
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -56,7 +60,7 @@ class PictureArray:
         return pixels if self.state[row] == INTACT else self._decode(i)
 
     def _decode(self, i: int) -> np.ndarray:
-        return read_picture(f"{self.root}/{self.paths[i]}", self.canvas)
+        return read_picture(f"{self.root}/{self.paths[i]}", self.canvas, self.drawing)
 
     def _check(self, i: int, row: int, pixels: np.ndarray) -> None:
         """Note in `state` whether the pixels are those that were decoded; of an unreadable file,
@@ -101,6 +105,7 @@ def decode_pictures(
     root: Path,
     paths: np.ndarray,
     canvas: tuple[int, int],
+    drawing: Drawing = PLAIN,
     *,
     earlier: KnownPictures | None = None,
     write: Callable[[np.ndarray], object] | None = None,
@@ -112,14 +117,14 @@ def decode_pictures(
     n = len(paths)
     black = np.zeros((canvas[1], canvas[0], 3), np.uint8)
     digests, blank = np.empty(n, "S32"), np.empty(n, bool)
-    thumbnails = np.empty((n if n <= MOST_COMPARED else 0, SIDE, SIDE), np.uint8)
+    thumbnails = np.empty((n if n <= MOST_COMPARED else 0, *SHAPE), np.uint8)
     reasons = {}
 
     def one(i: int) -> _One:
         try:
             if earlier and earlier.rows[i] >= 0:
                 return _again(earlier.decoded, int(earlier.rows[i]), black)
-            pixels = read_picture(f"{root}/{paths[i]}", canvas)
+            pixels = read_picture(f"{root}/{paths[i]}", canvas, drawing)
         except ValueError as error:
             return _One(black, b"", black[:0, :0, 0], True, str(error))
         return _One(pixels, *fingerprint(pixels))
@@ -132,12 +137,13 @@ def decode_pictures(
             thumbnails[i] = found.thumbnail
         if write:
             write(found.pixels)
-    return PictureArray(root, paths, canvas, Fingerprints(digests, thumbnails, blank), reasons)
+    prints = Fingerprints(digests, thumbnails, blank)
+    return PictureArray(root, paths, canvas, prints, reasons, drawing=drawing)
 
 
 def _again(earlier: PictureArray, row: int, black: np.ndarray) -> _One:
     prints = earlier.prints
-    thumbnail = prints.thumbnails[row] if len(prints.thumbnails) else black[:SIDE, :SIDE, 0]
+    thumbnail = prints.thumbnails[row] if len(prints.thumbnails) else np.zeros(SHAPE, np.uint8)
     pixels = black if earlier.pixels is None else earlier[row]
     reason = earlier.reasons.get(row, "")
     return _One(pixels, prints.digests[row], thumbnail, bool(prints.blank[row]), reason)

@@ -13,8 +13,13 @@ from common.fields import Fields
 from common.files import check_regular
 from common.pictures import open_picture, to_rgb
 from common.recordings import PICTURES
+from data.images.drawing import PLAIN, Drawing, drawing_of
 
 MAX_SIDE, MAX_INPUT_PIXELS = 16_384, 4096 * 4096  # of a network's input; more is an error
+N_MEASURED = 1000  # pictures, spread over all, whose sizes are read
+MOST_SIZES = 20  # sizes whose pictures are looked at together; others are, one by one
+MOST_TOGETHER = 32  # pictures of a size that are looked at together
+MOST_PIXELS = 40_000_000  # of them
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class ImageSpec:
     """What turns a picture into a network's input; it travels in the model file.
 
     width, height: of the input; canvas: (width, height) at which pictures are kept, before they are
-    brought to that size; mean, std: of the channels, in [0, 1], as the backbone expects them.
+    brought to that size; mean, std: of the channels, in [0, 1], as the backbone expects them;
+    drawing: what is undone of how they are drawn.
     """
 
     width: int
@@ -30,10 +36,12 @@ class ImageSpec:
     canvas: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    drawing: Drawing = PLAIN
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON or a checkpoint."""
-        return {**vars(self), "canvas": [*self.canvas], "mean": [*self.mean], "std": [*self.std]}
+        lists = {"canvas": [*self.canvas], "mean": [*self.mean], "std": [*self.std]}
+        return {**vars(self), **lists, "drawing": self.drawing.to_dict()}
 
     @classmethod
     def from_fields(cls, fields: Fields) -> "ImageSpec":
@@ -47,12 +55,17 @@ class ImageSpec:
                     f"{MAX_INPUT_PIXELS} of them"
                 )
         mean, std = fields.numbers("mean", 3), fields.numbers("std", 3, low=1e-6)
-        return cls(width, height, (int(canvas[0]), int(canvas[1])), mean, std)
+        section = fields.optional_section("drawing")
+        drawing = Drawing.from_fields(section) if section else PLAIN
+        return cls(width, height, (int(canvas[0]), int(canvas[1])), mean, std, drawing)
 
 
-def read_picture(path: str | Path, canvas: tuple[int, int] | None = None) -> np.ndarray:
+def read_picture(
+    path: str | Path, canvas: tuple[int, int] | None = None, drawing: Drawing = PLAIN
+) -> np.ndarray:
     """RGB pixels, uint8 (H, W, 3), at `canvas` = (width, height) or, without one, the file's size.
 
+    What `drawing` says is undone before that: its frame is cropped and its colours are read back.
     16-bit and float grey is scaled to 8 bits by its type's range; transparency is laid on black,
     the colour of silence, so that the hidden colour under transparent pixels does not matter.
     Raises ValueError that names the file when it is no readable picture.
@@ -60,14 +73,25 @@ def read_picture(path: str | Path, canvas: tuple[int, int] | None = None) -> np.
     check_regular(path)
     try:
         with open_picture(path) as image:
-            if canvas and image.format == "JPEG":
+            size = image.size
+            if canvas and image.format == "JPEG" and (box := drawing.box_of(size)):
                 # The decoder halves for free; twice the canvas is left so that resizing smooths.
-                image.draft(None, (2 * canvas[0], 2 * canvas[1]))
+                (width, height), (across, down) = box.size, size
+                image.draft(None, (2 * canvas[0] * across // width, 2 * canvas[1] * down // height))
             rgb = to_rgb(image)
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a picture; expected one of {' '.join(PICTURES)}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: unreadable picture ({error})") from None
+    return at_canvas(rgb, size, canvas, drawing)
+
+
+def at_canvas(
+    rgb: Image.Image, size: tuple[int, int], canvas: tuple[int, int] | None, drawing: Drawing
+) -> np.ndarray:
+    """What `read_picture` gives for an RGB picture whose file has `size`."""
+    if drawing != PLAIN:
+        rgb = Image.fromarray(np.ascontiguousarray(drawing.undone(np.asarray(rgb), size)))
     if canvas and rgb.size != tuple(canvas):
         rgb = rgb.resize(canvas, Image.Resampling.BILINEAR)
     return np.asarray(rgb)
@@ -105,6 +129,36 @@ def picture_sizes(files: list[Path]) -> list[tuple[int, int] | None]:
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         return list(pool.map(size, files))
+
+
+def find_drawing(files: list[Path], *, crop: bool = True, flip: bool = False) -> Drawing:
+    """How the pictures of a folder are drawn, from some of each of their commonest sizes.
+
+    crop: whether margins are looked for; flip: whether pictures are to be turned upside down.
+    """
+    spread = np.linspace(0, len(files) - 1, min(len(files), N_MEASURED)).astype(int)
+    some = [files[i] for i in spread]
+    files_of: dict[tuple[int, int], list[Path]] = {}
+    for file, size in zip(some, picture_sizes(some), strict=True):
+        if size:
+            files_of.setdefault(size, []).append(file)
+    commonest = sorted(files_of.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_SIZES]
+    pictures = []
+    for size, found in commonest:
+        most = int(np.clip(MOST_PIXELS / (size[0] * size[1]), 1, MOST_TOGETHER))
+        chosen = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            pixels = [p for p in pool.map(_readable, [found[i] for i in chosen]) if p is not None]
+        if pixels:
+            pictures.append((size, pixels))
+    return drawing_of(pictures, crop=crop, flip=flip)
+
+
+def _readable(file: Path) -> np.ndarray | None:
+    try:
+        return read_picture(file)
+    except ValueError:
+        return None
 
 
 def list_pictures(folder: Path) -> list[Path]:

@@ -42,14 +42,14 @@ class PredictedPictures:
 
 def predict_pictures(model: Model, files: list[str]) -> PredictedPictures:
     """The model's answers to the files that are pictures; the others are left out."""
+    spec = model.facts.image
     paths, pixels, left_out = [], [], []
     for path in files:
         try:
-            pixels.append(read_picture(path, model.canvas))
+            pixels.append(read_picture(path, spec.canvas, spec.drawing))
             paths.append(path)
         except ValueError as error:
             left_out.append(LeftOut(path, str(error)))
-    spec = model.facts.image
     inputs = np.empty((len(pixels), spec.height, spec.width, 3), dtype=np.uint8)
     probabilities = np.empty((len(pixels), len(model.classes)))
     for start in range(0, len(pixels), BATCH):

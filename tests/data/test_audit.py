@@ -17,7 +17,7 @@ from data.audit.appearance import measure_appearance
 from data.audit.audit import Audit, audit, lines
 from data.audit.label_errors import find_label_issues, label_issues_in
 from data.image_folder import scan
-from data.images.colour_scale import COLOUR_MAPS, nearest_colour_map
+from data.images.colour_map import COLOUR_MAPS, nearest_colour_map
 from tests.helpers import ROOT
 
 DEMO = ROOT / "subsampled_data"
@@ -130,7 +130,10 @@ def test_drawn_axes_are_named(tmp_path: Path) -> None:
         pixels[144:150, 24:456:20] = pixels[16:144:12, 16:24] = 0
         (tmp_path / file.parent.name).mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / file.parent.name / file.name)
-    assert any("drawn and the same in all: axes" in n for n in audit(scan(tmp_path)).findings())
+    kept = audit(scan(tmp_path), crop=False).findings()
+    assert any("drawn and the same in all: axes" in note for note in kept)
+    cropped = audit(scan(tmp_path)).findings()
+    assert "cropped 28% of margins: 432x128 of 480x160; --no-crop keeps them" in cropped
 
 
 def folder_with_faults(tmp_path: Path) -> Path:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from data.cache.disk import cache_folder, cached_pictures, used
+from data.images.drawing import Drawing
 from data.images.picture_array import PictureArray
 from data.images.read import read_picture
 from tests.helpers import ROOT
@@ -28,10 +29,10 @@ import data.images.picture_array as picture_array
 from data.cache.disk import cached_pictures
 root, folder, wait = map(pathlib.Path, sys.argv[1:4])
 read = picture_array.read_picture
-def slowly(path, canvas):
+def slowly(path, canvas, drawing):
     while not wait.exists():
         time.sleep(0.01)
-    return read(path, canvas)
+    return read(path, canvas, drawing)
 picture_array.read_picture = slowly
 paths = np.array(sorted(p.relative_to(root).as_posix() for p in root.rglob("*.png")))
 found = cached_pictures(root, paths, (24, 18), folder=folder, limit_gib=1)
@@ -44,9 +45,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are decoded, as they are."""
     names: list[str] = []
 
-    def noted(path: str, canvas: tuple[int, int]) -> np.ndarray:
+    def noted(path: str, canvas: tuple[int, int], drawing: Drawing) -> np.ndarray:
         names.append(Path(path).name)
-        return read_picture(path, canvas)
+        return read_picture(path, canvas, drawing)
 
     monkeypatch.setattr("data.images.picture_array.read_picture", noted)
     return names

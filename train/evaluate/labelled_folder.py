@@ -96,7 +96,7 @@ def of_known_classes(examples: Examples, classes: tuple[str, ...]) -> tuple[Exam
 def look(model: Any, facts: ModelFacts, examples: Examples, batch_size: int) -> Answered:
     """The examples, whose labels are the model's, with its probabilities."""
     spec = facts.image
-    array = PictureArray(examples.root, examples.paths, spec.canvas)
+    array = PictureArray(examples.root, examples.paths, spec.canvas, drawing=spec.drawing)
     pictures = Pictures(array, examples.labels, spec)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)

@@ -79,7 +79,8 @@ def _pictures(config: ExportConfig, spec: ImageSpec, trained_on: str | None) -> 
     if not found:
         raise ValueError(f"no pictures in {folder} to check on: give --pictures FOLDER")
     chosen = np.linspace(0, len(found) - 1, min(config.n_pictures, len(found))).round().astype(int)
-    return np.stack([whole_picture(read_picture(found[i], spec.canvas), spec) for i in chosen])
+    pictures = (read_picture(found[i], spec.canvas, spec.drawing) for i in chosen)
+    return np.stack([whole_picture(picture, spec) for picture in pictures])
 
 
 def _timed(network: Network, pictures: np.ndarray, temperature: float) -> tuple[np.ndarray, float]:

@@ -1,0 +1,179 @@
+"""How the pictures of a folder are drawn, and what is undone of it before a network sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from common.fields import Fields
+from data.images.colour_map import (
+    OTHER,
+    SHOWN,
+    attack,
+    levels_of,
+    nearest_colour_map,
+    recoloured,
+    slope,
+)
+from data.images.frame import Box, find_frame
+
+Size = tuple[int, int]
+SAME_MAP = 0.9  # part of the pictures that must be drawn with known colour maps
+MOST_SIDE = 65_535  # pixels of a picture's side
+# One picture contradicts what is known of its folder when it is as clear as half a folder's mean.
+CLEAR_ATTACK, CLEAR_SLOPE = 0.4, 40.0
+
+
+class Frame(NamedTuple):
+    """The data's place in pictures of a size (width, height); all of them without a frame."""
+
+    size: Size
+    box: Box
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is undone of a picture, in this order; nothing by default.
+
+    frames: of the sizes that were looked at together; crop: whether a picture of another size is
+    looked at alone; colour_map: what most pictures are drawn with, "" to leave colours as they are;
+    inverted: whether loud is at the low end of that map; flip: whether pictures are turned upside
+    down; loud_side: where a picture of this folder is louder, before that, "" when it is not known.
+    """
+
+    frames: tuple[Frame, ...] = ()
+    crop: bool = False
+    colour_map: str = ""
+    inverted: bool = False
+    flip: bool = False
+    loud_side: Literal["", "below", "above"] = ""
+    _boxes: dict[Size, Box] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Have the boxes by their sizes."""
+        object.__setattr__(self, "_boxes", {frame.size: frame.box for frame in self.frames})
+
+    def box_of(self, size: Size) -> Box | None:
+        """Where the data is in pictures of this (width, height); None if that is not known."""
+        return self._boxes.get(size) or (None if self.crop else Box(0, 0, *size))
+
+    def undone(self, pixels: np.ndarray, size: Size) -> np.ndarray:
+        """The data of a picture uint8 (H, W, 3) whose file has `size`, at most as many pixels."""
+        height, width = pixels.shape[:2]
+        known = size in self._boxes
+        box = self.box_of(size) or find_frame([pixels]) or Box(0, 0, width, height)
+        if (width, height) != size:  # decoded at a smaller scale
+            box = box.scaled(width / size[0], height / size[1])
+        pixels = box.of(pixels)
+        if self.colour_map:
+            return self._recoloured(pixels, known)
+        return pixels[::-1] if self.flip else pixels
+
+    def _recoloured(self, pixels: np.ndarray, known: bool) -> np.ndarray:
+        """The picture in the usual colours and direction.
+
+        One of a size that the folder does not have was drawn by others: it tells itself whether
+        loud is at the low end of its map, and on which side its low frequencies are.
+        """
+        name = nearest_colour_map(pixels, self.colour_map)
+        if name == OTHER:
+            return pixels[::-1] if self.flip else pixels
+        levels = levels_of(pixels, name)
+        inverted = self.inverted and name == self.colour_map
+        if not known or name != self.colour_map:
+            rise = attack(levels)
+            inverted = rise < 0 if abs(rise) > CLEAR_ATTACK else inverted
+        flip = self.flip
+        if not known and self.loud_side:
+            fall = slope(255 - levels if inverted else levels)
+            if abs(fall) > CLEAR_SLOPE:
+                flip = flip != (("below" if fall > 0 else "above") != self.loud_side)
+        if inverted:
+            pixels = recoloured(255 - levels)
+        elif name != SHOWN:
+            pixels = recoloured(levels)
+        return pixels[::-1] if flip else pixels
+
+    def notes(self) -> list[str]:
+        """Sentences on what is undone, and on low frequencies that seem to be on top."""
+        said = []
+        cropped = [frame for frame in self.frames if frame.box.size != frame.size]
+        if cropped:
+            (width, height), box = cropped[0]
+            share = 1 - box.size[0] * box.size[1] / (width * height)
+            more = f", and pictures of {len(cropped) - 1} other sizes" if len(cropped) > 1 else ""
+            said.append(
+                f"cropped {share:.0%} of margins: {box.size[0]}x{box.size[1]} of {width}x{height}"
+                f"{more}; --no-crop keeps them"
+            )
+        if self.colour_map and (self.inverted or self.colour_map != SHOWN):
+            low = ", loud at its low end," if self.inverted else ""
+            said.append(f"the colours of {self.colour_map}{low} are read back to levels")
+        if self.loud_side == "above" and not self.flip:
+            said.append("low frequencies seem to be on top: --flip turns the pictures")
+        if self.loud_side == "below" and self.flip:
+            said.append("with --flip, low frequencies seem to be on top now")
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON or a checkpoint."""
+        return {
+            "frames": [[*frame.size, *frame.box] for frame in self.frames],
+            "crop": self.crop,
+            "colour_map": self.colour_map,
+            "inverted": self.inverted,
+            "flip": self.flip,
+            "loud_side": self.loud_side,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Drawing":
+        """The values that `to_dict` gave, checked; ValueError that names the wrong one."""
+        rows = {str(i): row for i, row in enumerate(fields.values.get("frames") or ())}
+        inside = Fields(rows, f"{fields.where}.frames")
+        frames = []
+        for name in rows:
+            numbers = [int(n) for n in inside.numbers(name, 6, 0, MOST_SIDE)]
+            width, height, left, top, right, bottom = numbers
+            if not (left < right <= width and top < bottom <= height):
+                raise ValueError(f"{inside.where}.{name} is {numbers}: no part of such a picture")
+            frames.append(Frame((width, height), Box(left, top, right, bottom)))
+        side, colour_map = fields.values.get("loud_side"), fields.values.get("colour_map")
+        if side not in ("", "below", "above"):
+            raise ValueError(f"{fields.where}.loud_side is {side!r:.60}; expected below or above")
+        flags = [bool(fields.values.get(name)) for name in ("crop", "inverted", "flip")]
+        return cls(tuple(frames), flags[0], str(colour_map or ""), flags[1], flags[2], side)
+
+
+PLAIN = Drawing()
+
+
+def drawing_of(
+    pictures: Sequence[tuple[Size, Sequence[np.ndarray]]], *, crop: bool, flip: bool
+) -> Drawing:
+    """How pictures are drawn: of each (width, height) some, uint8 (H, W, 3)."""
+    frames = tuple(
+        Frame(size, (find_frame(some) if crop else None) or Box(0, 0, *size))
+        for size, some in pictures
+    )
+    data = [
+        frame.box.of(one) for frame, (_, some) in zip(frames, pictures, strict=True) for one in some
+    ]
+    names = [nearest_colour_map(pixels) for pixels in data]
+    known = [name for name in names if name != OTHER]
+    if len(known) < SAME_MAP * len(names) or not known:
+        return Drawing(frames, crop, flip=flip)
+    colour_map = max(sorted(set(known)), key=known.count)
+    levels = [
+        levels_of(pixels, name)
+        for pixels, name in zip(data, names, strict=True)
+        if name == colour_map
+    ]
+    rises = np.array([attack(one) for one in levels])
+    inverted = bool(rises.mean() < -CLEAR_ATTACK / 2 and (rises < 0).mean() > 0.8)
+    falls = np.array([slope(one) for one in levels]) * (-1 if inverted else 1)
+    side: Literal["", "below", "above"] = ""
+    if abs(falls.mean()) > CLEAR_SLOPE / 2 and (falls * falls.mean() > 0).mean() > 0.8:
+        side = "below" if falls.mean() > 0 else "above"
+    return Drawing(frames, crop, colour_map, inverted, flip, side)

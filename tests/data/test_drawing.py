@@ -1,0 +1,153 @@
+"""Pictures that others drew: frames, colours and direction are undone, and music is left alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import colormaps
+from PIL import Image
+
+from common.fields import Fields
+from data.audit.audit import Audit, audit
+from data.image_folder import scan
+from data.images.drawing import Drawing
+from data.images.frame import Box, find_frame
+from data.images.read import find_drawing, read_picture
+from tests.drawings import DRAWINGS, redraw
+from tests.helpers import ROOT
+
+DEMO = ROOT / "subsampled_data"
+FIGURE = (640, 480)  # pixels of matplotlib's own figure
+STYLES = ("mel_all", "mel_margins", "mel_dark", "linear_grey", "specgram_5s_jpeg")
+
+
+def demo_pictures(n: int) -> list[Path]:
+    """The first clips of n recordings of each of two classes."""
+    return [
+        file for name in ("ChipTracker", "Orchestral")
+        for file in sorted((DEMO / name).glob("*__000.png"))[:n]
+    ]  # fmt: skip
+
+
+def levels(file: Path) -> np.ndarray:
+    """The levels uint8 (H, W) of a picture of the demo: its palette's index."""
+    return np.asarray(Image.open(file))
+
+
+def painted(grey: np.ndarray, colour_map: str) -> np.ndarray:
+    """Levels (H, W) in a colour map, uint8 (H, W, 3)."""
+    return (255 * colormaps[colour_map](grey)[..., :3]).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The demo's pictures as others draw them; the last one of a class twice, under two names."""
+    folders = {}
+    for style in STYLES:
+        folder = folders[style] = tmp_path_factory.mktemp(style)
+        suffix = ".jpg" if DRAWINGS[style].jpeg else ".png"
+        for file in demo_pictures(7):
+            redraw(file, folder / file.parent.name / f"{file.stem[:-5]}{suffix}", DRAWINGS[style])
+        redraw(file, folder / "Orchestral" / f"twin{suffix}", DRAWINGS[style])
+    return folders
+
+
+@pytest.fixture(scope="module")
+def audits(drawn: dict[str, Path]) -> dict[str, Audit]:
+    return {style: audit(scan(folder)) for style, folder in drawn.items()}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_data_of_a_figure_is_found(audits: dict[str, Audit], style: str) -> None:
+    """Matplotlib's axes are 496x370 at (80, 58), and 397 wide beside a colour bar."""
+    (frame,) = audits[style].drawing.frames
+    width = 397 if DRAWINGS[style].decoration == "all" else 496
+    assert frame.size == FIGURE
+    assert np.abs(np.array(frame.box) - (80, 58, 80 + width, 428)).max() <= 3
+    assert any("margins: " in note and "of 640x480" in note for note in audits[style].findings())
+
+
+def test_the_same_duplicates_are_found_however_music_is_drawn(audits: dict[str, Audit]) -> None:
+    twins = {
+        style: [
+            tuple(Path(found.examples.paths[i]).stem for i in pair[:2])
+            for pair in found.duplicates.pairs
+        ]
+        for style, found in audits.items()
+    }
+    assert twins == {style: [(demo_pictures(7)[-1].stem[:-5], "twin")] for style in STYLES}
+    assert not any(found.duplicates.distrusted for found in audits.values())
+    assert not any("label is wrong" in note for a in audits.values() for note in a.findings())
+
+
+def test_pictures_without_a_frame_are_not_cropped() -> None:
+    drawing = find_drawing(scan(DEMO).files())
+    assert [frame.box.size for frame in drawing.frames] == [frame.size for frame in drawing.frames]
+    assert drawing.notes() == []
+
+
+@pytest.mark.parametrize("colour_map", ["magma", "gray", "gray_r", "viridis", "jet"])
+@pytest.mark.parametrize("silent", ["top", "start", "both", "speckled"])
+def test_silence_at_the_edges_is_music(silent: str, colour_map: str) -> None:
+    """A codec's cut-off, a black start, both, and noise above the cut-off, in all pictures."""
+    rng = np.random.default_rng(0)
+    pictures = []
+    for file in demo_pictures(6):
+        grey = levels(file).copy()
+        if silent != "start":
+            grey[:24] = 0
+        if silent in ("start", "both"):
+            grey[:, :30] = 0
+        if silent == "speckled":
+            grey[:24][rng.random((24, grey.shape[1])) < 0.01] = 60
+        pictures.append(painted(grey, colour_map))
+    assert find_frame(pictures) is None
+    assert find_frame(pictures[:1]) is None
+
+
+@pytest.mark.parametrize("colour_map", ["viridis", "inferno", "plasma", "jet", "turbo", "hot",
+                                        "gray", "gray_r", "viridis_r"])  # fmt: skip
+def test_colours_are_read_back(tmp_path: Path, colour_map: str) -> None:
+    """The same music in any colour map becomes nearly the same picture: 2 of 255 apart at most."""
+    for file in demo_pictures(5):
+        Image.fromarray(painted(levels(file), colour_map)).save(tmp_path / file.name)
+    files = sorted(tmp_path.glob("*.png"))
+    drawing = find_drawing(files)
+    assert drawing.inverted == colour_map.endswith("_r")
+    for file in files:
+        shown = read_picture(file, drawing=drawing).astype(int)
+        truth = painted(levels(next(DEMO.glob(f"*/{file.name}"))), "magma")
+        assert np.abs(shown - truth).mean() < 2
+
+
+def test_low_frequencies_on_top_are_noticed_and_turned(tmp_path: Path) -> None:
+    for file in demo_pictures(5):
+        Image.fromarray(painted(levels(file)[::-1], "magma")).save(tmp_path / file.name)
+    files = sorted(tmp_path.glob("*.png"))
+    assert any("--flip" in note for note in find_drawing(files).notes())
+    turned = find_drawing(files, flip=True)
+    truth = painted(levels(next(DEMO.glob(f"*/{files[0].name}"))), "magma")
+    assert np.array_equal(read_picture(files[0], drawing=turned), truth)
+
+
+def test_a_picture_of_another_drawing_is_undone_alone(drawn: dict[str, Path]) -> None:
+    """A model of borderless pictures in magma is asked about framed ones, grey and inverted."""
+    drawing = find_drawing(scan(DEMO).files())
+    for style in ("mel_margins", "linear_grey"):
+        file = sorted(drawn[style].glob("ChipTracker/*"))[0]
+        shown = read_picture(file, (432, 128), drawing).astype(int)
+        (original,) = DEMO.glob(f"ChipTracker/{file.stem}__000.png")
+        truth = painted(levels(original), "magma").astype(int)
+        assert np.corrcoef(shown.ravel(), truth.ravel())[0, 1] > 0.9
+
+
+def test_a_drawing_survives_the_model_file() -> None:
+    from data.images.drawing import Frame
+
+    drawing = Drawing(
+        (Frame((640, 480), Box(80, 58, 576, 428)),), True, "jet", True, False, "above"
+    )
+    assert Drawing.from_fields(Fields(drawing.to_dict(), "drawing")) == drawing
+    for key, value in (("frames", [[640, 480, 80, 58, 700, 428]]), ("loud_side", "left")):
+        with pytest.raises(ValueError, match=f"drawing.{key}"):
+            Drawing.from_fields(Fields(drawing.to_dict() | {key: value}, "drawing"))
