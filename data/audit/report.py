@@ -9,6 +9,7 @@ from common.html import fill_template, thumbnail_uri
 from data.audit.audit import Audit
 from data.audit.label_errors import LabelIssue
 from data.audit.shortcuts import Shortcut
+from data.images.colour_map import SHOWN
 from data.images.read import read_picture
 
 THUMBNAIL_WIDTH = 160
@@ -37,7 +38,8 @@ class DuplicatePair:
 class AuditReport:
     """What was found, with thumbnails of the first duplicates and suspected labels.
 
-    passed: the checks in which nothing was found; colour_map: the commonest one; n_exact, n_near:
+    passed: the checks in which nothing was found; colour_map: that of most pictures as a network
+    sees them; n_exact, n_near:
     pairs of duplicates; cues: how well each alone tells the classes; chance: 1 / C, to compare it
     with.
     """
@@ -71,7 +73,7 @@ class AuditReport:
         return cls(
             notes=found.findings(),
             passed=found.passed(),
-            colour_map=Counter(one.colour_map for one in found.appearances).most_common(1)[0][0],
+            colour_map=SHOWN if found.drawing.colour_map else _commonest_map(found),
             n_pictures=len(examples),
             n_exact=n_exact,
             n_near=len(pairs) - n_exact,
@@ -91,6 +93,10 @@ class AuditReport:
             ],
             label_issues=[(thumbnail(issue.path), issue) for issue in issues],
         )
+
+
+def _commonest_map(found: Audit) -> str:
+    return Counter(one.colour_map for one in found.appearances).most_common(1)[0][0]
 
 
 def write_page(file: Path, found: Audit) -> None:

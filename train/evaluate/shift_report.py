@@ -57,7 +57,8 @@ def drawn_differently(facts: ModelFacts, found: Audit) -> list[str]:
             f"{canvas[1]}: another shape"
         )
     colours = Counter(look.colour_map for look in found.appearances).most_common(1)[0][0]
-    if facts.domain and (usual := facts.domain.colour_map) and usual != colours:
+    kept = not facts.image.drawing.colour_map  # else they are read back, and differ no more
+    if kept and facts.domain and (usual := facts.domain.colour_map) and usual != colours:
         lines.append(f"the colour map is {colours}, that of training was {usual}")
     return lines
 
