@@ -8,6 +8,7 @@ import numpy as np
 
 from common.fields import Fields
 from data.images.colour_map import (
+    COLOUR_MAPS,
     OTHER,
     SHOWN,
     attack,
@@ -20,6 +21,7 @@ from data.images.frame import Box, find_frame
 
 Size = tuple[int, int]
 SAME_MAP = 0.9  # part of the pictures that must be drawn with known colour maps
+MOST_FRAMES = 1000  # sizes of pictures in one folder
 MOST_SIDE = 65_535  # pixels of a picture's side
 # One picture contradicts what is known of its folder when it is as clear as half a folder's mean.
 CLEAR_ATTACK, CLEAR_SLOPE = 0.4, 40.0
@@ -130,7 +132,10 @@ class Drawing:
     @classmethod
     def from_fields(cls, fields: Fields) -> "Drawing":
         """The values that `to_dict` gave, checked; ValueError that names the wrong one."""
-        rows = {str(i): row for i, row in enumerate(fields.values.get("frames") or ())}
+        listed = fields.values.get("frames") or []
+        if not isinstance(listed, list | tuple) or len(listed) > MOST_FRAMES:
+            raise ValueError(f"{fields.where}.frames: expected a list of {MOST_FRAMES} at most")
+        rows = {str(i): row for i, row in enumerate(listed)}
         inside = Fields(rows, f"{fields.where}.frames")
         frames = []
         for name in rows:
@@ -142,6 +147,8 @@ class Drawing:
         side, colour_map = fields.values.get("loud_side"), fields.values.get("colour_map")
         if side not in ("", "below", "above"):
             raise ValueError(f"{fields.where}.loud_side is {side!r:.60}; expected below or above")
+        if colour_map not in (None, "", OTHER, *COLOUR_MAPS):
+            raise ValueError(f"{fields.where}.colour_map is {colour_map!r:.60}: no such colour map")
         flags = [bool(fields.values.get(name)) for name in ("crop", "inverted", "flip")]
         return cls(tuple(frames), flags[0], str(colour_map or ""), flags[1], flags[2], side)
 

@@ -27,7 +27,8 @@ from tests.damage import png_header
 from tests.helpers import facts_of_pictures
 from tests.sounds import write_sound
 from train.models import model_file
-from train.models.classifier import Classifier, create_backbone
+from train.models.backbone import create_backbone
+from train.models.classifier import Classifier
 from train.models.facts import ModelFacts
 
 SIDE = 32

@@ -67,7 +67,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("image.canvas", [3], "image.canvas is a list of 1; expected 2"),
     ("image.std", [0.5, 0, 0.5], "image.std"),
     ("image.mean", ["a", "b", "c"], "image.mean"),
-    ("render.sr", -1, "sr=-1"),
+    ("render.sr", -1, "--sr -1: must be a whole number > 0"),
     ("render.sr", "fast", "render settings: "),
     ("render.channels", 3, "render settings: "),
     ("render.version", 99, "version 99"),
