@@ -3,7 +3,9 @@
 Numpy only: ONNX prediction has no torch.
 """
 
+import json
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -30,7 +32,6 @@ SHOWN = "magma"  # what `python -m render` draws, and 1 % more accurate than gre
 COLOUR_MAP_DISTANCE = 12  # mean distance in RGB steps of pixels that are drawn with a map
 NO_FARTHER = 2  # RGB steps by which the expected map may fit worse than the best one
 BITS = 6  # of each channel by which a colour is looked up: 262,144 colours
-LEVELS = np.arange(256)
 COLUMNS, ROWS = 200, 32  # about which a picture is reduced to before its changes are measured
 
 
@@ -56,9 +57,17 @@ def _colour_trees() -> dict[str, cKDTree]:
 
 def _colours(name: str) -> np.ndarray:
     """The RGB colours float (256, 3) of a map, from its low to its high end."""
-    from matplotlib import colormaps
+    return _all_colours()[name].astype(float)
 
-    return 255 * colormaps[name](LEVELS)[:, :3]
+
+@cache
+def _all_colours() -> dict[str, np.ndarray]:
+    """uint8 (256, 3) by name, as matplotlib has them: importing it doubles a prediction's start."""
+    text = Path(__file__).with_name("colour_maps.json").read_text(encoding="utf-8")
+    return {
+        name: np.frombuffer(bytes.fromhex(colours), np.uint8).reshape(256, 3)
+        for name, colours in json.loads(text).items()
+    }
 
 
 @cache
@@ -71,16 +80,15 @@ def _levels_of_colours(name: str) -> np.ndarray:
 
 def levels_of(pixels: np.ndarray, name: str) -> np.ndarray:
     """The levels uint8 (H, W) that a picture uint8 (H, W, 3) shows in a colour map."""
-    if name in ("gray", "Greys"):
-        grey = np.asarray(Image.fromarray(pixels).convert("L"))
-        return grey if name == "gray" else 255 - grey
+    if name == "gray":
+        return np.asarray(Image.fromarray(pixels).convert("L"))
     red, green, blue = (pixels[..., i].astype(np.int32) >> (8 - BITS) for i in range(3))
     return _levels_of_colours(name)[(red << 2 * BITS) | (green << BITS) | blue]
 
 
 @cache
 def _shown_colours() -> np.ndarray:
-    return _colours(SHOWN).round().astype(np.uint8)
+    return _all_colours()[SHOWN]
 
 
 def recoloured(levels: np.ndarray) -> np.ndarray:
