@@ -27,7 +27,7 @@ constraints: ## write constraints.txt anew, of the newest versions with which ev
 	$(VENV)-newest/bin/python -m pip install --quiet --upgrade -r requirements-dev.txt
 	$(VENV)-newest/bin/python -m pytest -q -n auto --dist loadfile
 	head -2 constraints.txt > constraints.new
-	$(VENV)-newest/bin/python -m pip freeze --exclude-editable \
+	$(VENV)-newest/bin/python -m pip freeze --all --exclude pip --exclude-editable \
 	  | sed -E 's/\+[a-z0-9.]+$$//; s/$$/ ; python_version >= "3.11"/' >> constraints.new
 	mv constraints.new constraints.txt
 	rm -rf $(VENV)-newest

@@ -136,12 +136,14 @@ def test_no_trial_asks_for_a_test_picture(
     )  # fmt: skip
     storage = tmp_path / "search.db"
     tuned = TuneConfig(trials=2, storage=str(storage), only="dropout")
-    assert tune(tuned, DataConfig(data=str(stripes), folds=2, image_size="64"), config) == 0
+    cache = tmp_path / "cache"
+    pictures = DataConfig(data=str(stripes), folds=2, image_size="64", cache=str(cache))
+    assert tune(tuned, pictures, config) == 0
     with (tmp_path / "split.csv").open(newline="") as lines:
         parts = [row["split"] for row in csv.DictReader(lines)]
     assert asked == {i for i, part in enumerate(parts) if part != "test"}
     assert 0 < parts.count("test") < len(parts)
-    embedded = list(tmp_path.glob("embeddings/*/checkpoints/embeddings.npy"))
+    embedded = [entry for entry in cache.glob("embeddings/*") if entry.is_dir()]
     assert len(embedded) == pretrained
 
 
