@@ -121,7 +121,7 @@ def test_a_crashed_decoder_is_replaced(tmp_path: Path, service: Service) -> None
                 assert next(clips).span == (0.0, 10.0)
                 if killed:
                     os.kill(decoders.pids()[0], signal.SIGKILL)
-                assert len(list(clips)) == 22
+                assert len(list(clips)) == 11  # over a minute: side by side
         except ValueError as error:
             assert killed and str(error).endswith(CRASHED)
         else:

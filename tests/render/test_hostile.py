@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,7 @@ def test_two_renders_into_one_folder_are_not_mixed(tmp_path):
     try:
         while not list(out.glob("a/*.png")):
             assert first.poll() is None
+        first.send_signal(signal.SIGSTOP)  # on a quick machine it would be done before the second
         done = cli(two, "--out", out, *FLAGS)
         assert first.poll() is None, "the first run ended too early"
         assert done.returncode == 1 and done.stderr.count("\n") == 1
