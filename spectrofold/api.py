@@ -69,11 +69,16 @@ def render(
 
 def _configs(options: dict[str, Any], *configs: type) -> list[Any]:
     """Each config filled with the options that are its own; TypeError names one that is not."""
+    from common.validation import check_fields
+
     names = [{field.name for field in fields(config)} for config in configs]
     if unknown := options.keys() - set().union(*names):
         known = ", ".join(sorted(set().union(*names)))
         raise TypeError(f"no option {', '.join(sorted(unknown))}; there are {known}")
-    return [
+    made = [
         config(**{name: options[name] for name in own & options.keys()})
         for config, own in zip(configs, names, strict=True)
     ]
+    for one in made:
+        check_fields(one)
+    return made
