@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     import onnx
 
 N_REFERENCE = 400  # pictures of training that later ones are compared with
+SPLIT = "split.csv"  # of a run: which example is in which part
 
 
 def train(
@@ -98,7 +99,7 @@ def _train_on(
     root: Path, data_config: DataConfig, config: TrainConfig, resumed: Path | None
 ) -> int:
     started = time.monotonic()
-    split_file = str(resumed / "split.csv") if resumed else data_config.split
+    split_file = str(resumed / SPLIT) if resumed else data_config.split
     data_config = replace(data_config, data=str(root.resolve()))
     prepare_kind = table_training if is_table(root) else picture_training
     training: Training = prepare_kind(root, replace(data_config, split=split_file), config)
@@ -112,7 +113,7 @@ def _train_on(
         resumed = new_run(
             Path(config.out), training.name, asdict(data_config) | asdict(training.config)
         )
-        write_split(resumed / "split.csv", training.ready.examples, training.ready.split)
+        write_split(resumed / SPLIT, training.ready.examples, training.ready.split)
     folder = agreed(training.fabric, resumed)
     return train_and_report(training, folder, settings_of(folder, root), started)
 
@@ -155,7 +156,7 @@ def fingerprint_of(training: Training, trainer: Trainer, options: dict[str, Any]
         versions={name: version(name) for name in ("torch", "timm", "numpy")},
         digests={
             "weights that every fold starts from": weights_digest(trainer.model.state_dict()),
-            "split": blake2b(repr([part.tolist() for part in parts]).encode()).hexdigest(),
+            SPLIT: blake2b(repr([part.tolist() for part in parts]).encode()).hexdigest(),
         },
         examples={
             path: f"{examples.classes[label]} {digest[:16]}"

@@ -135,7 +135,7 @@ class Fingerprint:
             f"{name} was {then}, is {new}"
             for name, then, new in _changed(self.versions, now.versions)
         ]
-        found += [f"the {name} changed" for name, *_ in _changed(self.digests, now.digests)]
+        found += [f"{name} changed" for name, *_ in _changed(self.digests, now.digests)]
         changes = _changed(self.examples, now.examples)
         for what, paths in {
             "gone or unreadable": [path for path, _, new in changes if new is None],

@@ -10,14 +10,14 @@ from train.run_folder import Fingerprint, check_fingerprint
 THEN = Fingerprint(
     options={"seed": "123", "head_epochs": "200"},
     versions={"torch": "2.9"},
-    digests={"weights that every fold starts from": "aa", "split": "bb"},
+    digests={"weights that every fold starts from": "aa", "split.csv": "bb"},
     examples={"blues/a.png": "blues 01", "rock/b.png": "rock 02", "rock/c.png": "rock 03"},
 )
 CHANGES = [
     ({"options": {"seed": "7", "head_epochs": "200"}}, "--seed was 123, is 7"),
     ({"options": {"seed": "123"}}, "--head-epochs was 200, is None"),
     ({"versions": {"torch": "3.0"}}, "torch was 2.9, is 3.0"),
-    ({"digests": {**THEN.digests, "split": "cc"}}, "the split changed"),
+    ({"digests": {**THEN.digests, "split.csv": "cc"}}, "split.csv changed"),
     ({"digests": {**THEN.digests, "weights that every fold starts from": ""}}, "weights that"),
     ({"examples": {"rock/b.png": "rock 02"}}, "gone or unreadable: blues/a.png and 1 more"),
     ({"examples": {**THEN.examples, "pop/d.png": "pop 04"}}, "new: pop/d.png"),

@@ -1,5 +1,6 @@
 """Which devices train, and in which precision."""
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch import distributed as dist
 
 from train.devices.distributed import Together
 from train.devices.launch import end_with_parent
@@ -49,7 +51,14 @@ def make_fabric(
         if together:
             end_with_parent()
             fabric.launch()
+            atexit.register(_leave_group)
     return fabric
+
+
+def _leave_group() -> None:
+    """Gloo's threads end here: left to the interpreter's own end, they abort it now and then."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextmanager
