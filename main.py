@@ -9,8 +9,7 @@ python main.py --resume runs/latest       go on with an interrupted run
 from pathlib import Path
 
 from common.cli import config_from, make_parser, run
-from data.config import DataConfig
-from data.root import check_given, root_of
+from data.config import DataConfig, check_given, root_of
 from render.songs import SongConfig
 from train.config import PRESETS, TrainConfig
 from train.devices.launch import start_all, starts_here

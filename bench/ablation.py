@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from common.cli import DONE, Parser, config_from, make_parser, run
-from data.config import DataConfig
+from data.config import DataConfig, root_of
 from data.image_folder import scan
-from data.root import root_of
 from train.config import PRESETS, TrainConfig
 from train.devices.fabric import make_fabric
 from train.loop.loggers import Silent

@@ -21,10 +21,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from common.cli import DONE, config_from, make_parser, run
 from common.intervals import mean_interval
-from data.config import DataConfig
+from data.config import DataConfig, root_of
 from data.image_folder import scan
 from data.prepare import PreparedPictures
-from data.root import root_of
 from train.config import PRESETS, TrainConfig
 from train.devices.fabric import make_fabric
 from train.evaluate.calibration import (

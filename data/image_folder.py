@@ -11,8 +11,8 @@ from torchvision.datasets import ImageFolder
 from common.files import open_csv
 from common.recordings import PICTURES, SOUNDS, recording_of
 from common.text import printable
+from data.config import check_image_folder
 from data.examples import Examples
-from data.root import check_image_folder
 
 
 class _ClassFolders(ImageFolder):

@@ -8,8 +8,8 @@ import numpy as np
 
 from common.files import open_csv, write_csv
 from common.recordings import recording_of
+from data.config import check_split_file
 from data.examples import Examples
-from data.root import check_split_file
 from data.splits import TEST, TRAIN, UNUSED, VALIDATION, Split
 
 _ALIASES = {"val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "dev": VALIDATION}

@@ -14,12 +14,11 @@ from lightning_fabric import Fabric
 
 from common.cli import DONE, INTERRUPTED, SOME_LEFT_OUT
 from data.cache.disk import cache_folder
-from data.config import DataConfig, parse_size
+from data.config import DataConfig, is_table, parse_size, root_of
 from data.examples import Examples
 from data.image_folder import scan
 from data.images.augment import augmentation_of
 from data.prepare import PreparedPictures, prepare
-from data.root import is_table, root_of
 from data.split_file import write_split
 from data.summary import class_table
 from render.songs import SongConfig, draw_songs, holds_songs, pictures_folder

@@ -8,8 +8,7 @@ The test part is fixed first, in split.csv beside the storage, and best.yaml kee
 """
 
 from common.cli import config_from, make_parser, run
-from data.config import DataConfig
-from data.root import check_given, is_table, root_of
+from data.config import DataConfig, check_given, is_table, root_of
 from train.config import TrainConfig
 from train.tune.config import TuneConfig
 

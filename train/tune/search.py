@@ -14,10 +14,9 @@ from lightning_fabric import Fabric
 from optuna.trial import TrialState
 
 from common.cli import DONE, INTERRUPTED
-from data.config import DataConfig
+from data.config import DataConfig, root_of
 from data.image_folder import scan
 from data.prepare import PreparedPictures
-from data.root import root_of
 from data.split_file import write_split
 from data.summary import class_table
 from train.config import TrainConfig

@@ -1,0 +1,102 @@
+"""The table of corrections beside a model: of which file somebody said what its class really is.
+
+A CSV of one row for each thing said: digest,path,class,when,by. Rows are only ever added; of a file
+that was corrected twice the last row counts.
+"""
+
+import csv
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+from io import StringIO
+from pathlib import Path
+
+from filelock import FileLock
+
+from common.files import open_csv
+from common.text import printable
+
+NAME = "corrections.csv"
+COLUMNS = ("digest", "path", "class", "when", "by")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What somebody said of a recording or a picture.
+
+    digest: SHA-256 of the file's bytes in hexadecimal; path: where the file is, absolute or below
+    the table's folder; label: its class; when: UTC, ISO 8601 to the second; by: who said it.
+    """
+
+    digest: str
+    path: str
+    label: str
+    when: str
+    by: str
+
+
+def beside(model: str | Path) -> Path:
+    """The table that belongs to a model file."""
+    return Path(model).resolve().with_name(NAME)
+
+
+def correction_of(file: Path, label: str, by: str, kept_as: str | None = None) -> Correction:
+    """What is said now of a file; kept_as: the path to write, where that is not the file's own."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return Correction(digest_of(file), kept_as or str(file.resolve()), label, now, by)
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of the file's bytes, 64 hexadecimal digits."""
+    seen = sha256()
+    with file.open("rb") as content:
+        while block := content.read(1 << 20):
+            seen.update(block)
+    return seen.hexdigest()
+
+
+def add_correction(table: Path, correction: Correction) -> None:
+    """Add a row to the table, which is made if there is none; safe from several processes.
+
+    Raises OSError when it cannot be written.
+    """
+    said = correction
+    row = [said.digest, said.path, said.label, said.when, printable(said.by)]
+    with FileLock(table.with_name(f".{table.name}.lock")):
+        new = not table.is_file() or table.stat().st_size == 0
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, row] if new else [row])
+        with table.open("a", encoding="utf-8", newline="") as out:
+            out.write(text.getvalue())
+
+
+def read_corrections(table: Path, classes: Container[str] | None = None) -> list[Correction]:
+    """What holds of each file, the last that was said of it, in the order of the table.
+
+    classes: those that are allowed. Raises ValueError, which names the line, where a row is none.
+    """
+    found: dict[str, Correction] = {}
+    with open_csv(table) as lines:
+        rows = csv.DictReader(lines)
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{table} is no table of corrections: no column {', '.join(missing)}")
+        for row in rows:
+            where, cells = f"{table} line {rows.line_num}", [row[name] or "" for name in COLUMNS]
+            correction = Correction(*cells)
+            if not re.fullmatch("[0-9a-f]{64}", correction.digest):
+                raise ValueError(f"{where}: {correction.digest!r:.80} is no SHA-256 of a file")
+            if not correction.path or not correction.label:
+                raise ValueError(f"{where}: path and class must both be given")
+            if classes is not None and correction.label not in classes:
+                raise ValueError(f"{where}: {correction.label!r:.80} is no class of this model")
+            found.pop(correction.digest, None)
+            found[correction.digest] = correction
+    return list(found.values())
+
+
+def file_of(correction: Correction, table: Path) -> Path:
+    """Where the corrected file is; the table's folder may have been moved with what is in it."""
+    return table.parent / correction.path
