@@ -136,10 +136,10 @@ def try_out(trainer: Trainer, folds: list[Fold], test: np.ndarray) -> dict[str, 
         np.concatenate([labels[validation] for _, validation in folds]),
     )
     logits = {
-        way: _test(trainer, final_weights(finished, len(folds), way)[0], test, frozen)
+        way: logits_on(trainer, final_weights(finished, len(folds), way)[0], test, frozen=frozen)
         for way in ("best", "soup", "refit")
     }
-    members = np.stack([_test(trainer, p.best_weights, test, frozen) for p in tried])
+    members = np.stack([logits_on(trainer, p.best_weights, test, frozen=frozen) for p in tried])
     logits["ensemble"] = mean_logits(torch.from_numpy(members), temperature).numpy()
     for file in (trainer.run / "checkpoints").glob("fold_*.pth"):
         file.unlink()
@@ -148,7 +148,10 @@ def try_out(trainer: Trainer, folds: list[Fold], test: np.ndarray) -> dict[str, 
     return {way: Tested(z, labels[test], temperature) for way, z in logits.items()}
 
 
-def _test(trainer: Trainer, weights: dict[str, Any], test: np.ndarray, frozen: bool) -> np.ndarray:
+def logits_on(
+    trainer: Trainer, weights: dict[str, Any], test: np.ndarray, *, frozen: bool
+) -> np.ndarray:
+    """Logits float32 (k, C) of a network with these weights on the test positions."""
     trainer.model.load_state_dict(weights)
     trainer.model.to(trainer.fabric.device)
     if not frozen:

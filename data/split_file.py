@@ -33,10 +33,11 @@ def read_split(
 ) -> Split:
     """The split that the file gives these examples; those that it does not name are left out.
 
-    A row has test, train or validation, or test or a fold number. Rows of the paths `unreadable`
-    are passed over. by_recording: a file that names none of the examples, but pictures of the same
-    recordings, is taken for their split. Raises ValueError when the file names a missing example,
-    another part, no test or training part, splits a group, or tests others in a later repeat.
+    A row has test, train or validation; or test, a fold number, or train: in every fold. Rows of
+    the paths `unreadable` are passed over. by_recording: a file that names none of the examples,
+    but pictures of the same recordings, is taken for their split. Raises ValueError when the file
+    names a missing example, another part, no test or training part, splits a group, or tests others
+    in a later repeat.
     """
     file = Path(file)
     rows = _read_rows(file)
@@ -94,7 +95,8 @@ def _check(file: Path, part: np.ndarray, groups: np.ndarray) -> None:
     parts = set(part.tolist()) - {UNUSED}
     numbered = {p for p in parts if p.isdecimal()}
     named = parts & {TRAIN, VALIDATION}
-    if TEST not in parts or bool(numbered) == bool(named) or len(numbered) == 1 or len(named) == 1:
+    folds = len(numbered) > 1 and VALIDATION not in named  # and what all of them train on
+    if TEST not in parts or not (folds or (len(named) == 2 and not numbered)):
         raise ValueError(
             f"{file} has the parts {', '.join(sorted(parts))}; expected test with train and "
             "validation, or test with at least two fold numbers"

@@ -1,7 +1,8 @@
 """A test part and folds of the rest: stratified by class, no group on two sides."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
@@ -11,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from data.examples import Examples
 
 TEST, TRAIN, VALIDATION, UNUSED = "test", "train", "validation", ""
+LEAST_GROUPS = 3  # of a class that is trained on, validated and tested
 Fold = tuple[np.ndarray, np.ndarray]  # positions int of (training, validation)
 
 
@@ -19,8 +21,9 @@ class Split:
     """Which examples are tested, and which each fold is trained on and validated with.
 
     parts: of each repeat of the cross-validation, str (n,): "test", the fold "1".."k" in which an
-    example is held out, or "train" and "validation", "" for one that is left out; folds: of all
-    repeats in order; test: positions int (t,). Augmented clips are only ever trained on.
+    example is held out, "train" for one that every fold trains on, or "train" and "validation",
+    "" for one that is left out; folds: of all repeats in order; test: positions int (t,).
+    Augmented clips are only ever trained on.
     """
 
     parts: tuple[np.ndarray, ...]
@@ -58,7 +61,7 @@ def _folds(part: np.ndarray, augmented: np.ndarray) -> list[Fold]:
         train = np.flatnonzero(part == TRAIN)
         return [(train, np.flatnonzero((part == VALIDATION) & ~augmented))]
     usable = np.flatnonzero((part != TEST) & (part != UNUSED))
-    names = sorted(set(part[usable]), key=int)
+    names = sorted(set(part[usable]) - {TRAIN}, key=int)
     return [
         (usable[part[usable] != name], np.flatnonzero((part == name) & ~augmented))
         for name in names
@@ -98,23 +101,33 @@ def assign_parts(
     test_fraction: float,
     seed: int,
 ) -> np.ndarray:
-    """Part of each example, str (n,): "test" or the fold "1".."k" in which it is held out.
+    """Part of each example, str (n,): "test", the fold "1".."k" that holds it out, or "train".
 
-    Examples of one group share a part and each class is spread evenly. Raises ValueError when a
-    class has under 3 groups, for training, validation and test need one each.
+    Examples of one group share a part and each class is spread evenly. The groups of a class that
+    has one or two are not tested, and one that is a class's only one is trained on in every fold.
+    Raises ValueError when a class has one example, or none has three groups.
     """
     n_groups = {label: len(np.unique(groups[labels == label])) for label in np.unique(labels)}
-    for label, n in n_groups.items():
-        if n < 3:
+    for label in n_groups:
+        if (labels == label).sum() == 1:
             raise ValueError(
-                f"class {classes[label]} has {n} group(s); at least 3 are needed, one each for "
-                "training, validation and test: add recordings or leave the class out"
+                f"class {classes[label]} has 1 group(s), and nothing but one picture in it: add "
+                "recordings or leave the class out"
             )
+    part = np.full(len(labels), TRAIN, dtype="U16")
+    scarce = np.isin(labels, [label for label, n in n_groups.items() if n < LEAST_GROUPS])
     order = np.lexsort((labels, groups))
-    part = np.empty(len(labels), dtype="U16")
+    order = order[~np.isin(groups, groups[scarce])[order]]
+    n_groups = {label: len(np.unique(groups[order][labels[order] == label])) for label in n_groups}
+    enough = [n for n in n_groups.values() if n >= LEAST_GROUPS]
+    if not enough:
+        raise ValueError(
+            f"no class has {LEAST_GROUPS} groups, one each for training, validation and test: add "
+            "recordings"
+        )
     n_test, n_parts = _as_ratio(test_fraction)
     if n_test == 1:  # a small class has a larger part tested, rather than none
-        n_parts = min(n_parts, *n_groups.values())
+        n_parts = min(n_parts, *enough)
     test = _held_out(labels[order], groups[order], n_splits=n_parts, seed=seed) < n_test
     part[order[test]] = TEST
     return assign_folds(part, labels, groups, n_folds=n_folds, seed=seed)
@@ -123,9 +136,15 @@ def assign_parts(
 def assign_folds(
     part: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, n_folds: int, seed: int
 ) -> np.ndarray:
-    """The parts with the same test examples and the others in new folds, by the seed."""
+    """The parts with the same test examples and the others in new folds, by the seed.
+
+    What is a class's only group is in none of them.
+    """
     order = np.lexsort((labels, groups))
     rest = order[part[order] != TEST]
+    own = [np.unique(groups[labels == label]) for label in np.unique(labels)]
+    alone = [names[0] for names in own if len(names) == 1]
+    rest = rest[~np.isin(groups[rest], alone)]
     if n_folds:
         fold = _held_out(labels[rest], groups[rest], n_splits=n_folds, seed=seed)
     else:
@@ -133,6 +152,14 @@ def assign_folds(
     part = part.copy()
     part[rest] = (fold + 1).astype(str)
     return part
+
+
+@contextmanager
+def scarce_classes() -> Iterator[None]:
+    """Inside, a class may have fewer examples than folds and miss some: the summary says so."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        yield
 
 
 def _as_ratio(fraction: float) -> tuple[int, int]:
@@ -150,10 +177,8 @@ def _held_out(labels: np.ndarray, groups: np.ndarray, *, n_splits: int, seed: in
             "recordings"
         )
     fold = np.empty(len(labels), dtype=int)
-    # A class with fewer examples than folds is missing from some of them: the summary says so.
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+    with scarce_classes():
         for k, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
             fold[held_out] = k
     return fold

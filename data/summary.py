@@ -48,6 +48,12 @@ def split_notes(examples: Examples, split: Split, *, n_folds: int) -> list[str]:
     notes = []
     tested = split.parts[0] == TEST
     for count in count_classes(examples, tested)[:-1]:
+        if count.n_groups == 1:
+            notes.append(
+                f"class {count.name} has 1 group: all of it is trained on, and no figure tells how "
+                "well it is known; add recordings"
+            )
+            continue
         if count.n_groups < 2 * n_folds:
             notes.append(
                 f"class {count.name} has {count.n_groups} groups, under 2 x {n_folds} folds: "

@@ -10,9 +10,12 @@ import matplotlib as mpl
 import numpy as np
 import soundfile
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from PIL import Image
 
 mpl.use("Agg")
+
+DPI = 100  # matplotlib's own, in which a figure is 640x480
 
 
 class Recording(NamedTuple):
@@ -31,7 +34,8 @@ class Drawing:
     spectrum: `plt.specgram`, a mel or linear spectrogram by `librosa.display.specshow`, or the mel
     levels alone by `plt.imsave`; seconds: drawn from the start, None for all; decoration: axes with
     ticks and labels, with a colour bar and the recording's name as title, or axes switched off;
-    tight: `bbox_inches="tight"`; flip: low frequencies on top; jpeg: its quality, None for PNG.
+    tight: `bbox_inches="tight"`; flip: low frequencies on top; jpeg: its quality, None for PNG;
+    pixels: (width, height) of the figure, or of the levels alone, whose size is else their own.
     """
 
     spectrum: Literal["specgram", "mel", "linear", "imsave"] = "mel"
@@ -42,6 +46,7 @@ class Drawing:
     flip: bool = False
     dark: bool = False
     jpeg: int | None = None
+    pixels: tuple[int, int] | None = None
 
 
 DRAWINGS = {
@@ -55,6 +60,9 @@ DRAWINGS = {
     "linear_grey": Drawing("linear", "gray_r", decoration="axes", jpeg=70),
     "mel_flipped": Drawing("imsave", "plasma", flip=True),
     "mel_hot_5s": Drawing("mel", "hot", seconds=5, tight=True, jpeg=70),
+    "linear_small": Drawing("linear", "magma", pixels=(432, 288)),
+    "specgram_5s_tile": Drawing("specgram", "viridis", seconds=5, tight=True, pixels=(256, 256)),
+    "grey_128": Drawing("imsave", "gray", pixels=(128, 128)),
 }
 
 
@@ -91,11 +99,15 @@ def save_levels(levels: np.ndarray, file: Path, how: Drawing) -> None:
     """Write levels (bands, frames) with the colour map alone, a pixel for each."""
     origin: Literal["upper", "lower"] = "upper" if how.flip else "lower"
     plt.imsave(file, levels, cmap=how.colour_map, origin=origin)
+    if how.pixels:
+        with Image.open(file) as image:
+            small = image.convert("RGB").resize(how.pixels, Image.Resampling.BILINEAR)
+        small.save(file)
 
 
 def draw_figure(recording: Recording, file: Path, how: Drawing) -> None:
     """Write one figure of a recording."""
-    draw_axes: dict[str, Callable[[plt.Axes], object]] = {
+    draw_axes: dict[str, Callable[[Axes], object]] = {
         "specgram": lambda axes: axes.specgram(
             recording.y, Fs=recording.sr, cmap=how.colour_map
         )[3],
@@ -108,7 +120,7 @@ def draw_figure(recording: Recording, file: Path, how: Drawing) -> None:
     write_figure(draw_axes[how.spectrum], file, how, title=recording.name)
 
 
-def _specshow(levels: np.ndarray, sr: int, axes: plt.Axes, how: Drawing, y_axis: str) -> object:
+def _specshow(levels: np.ndarray, sr: int, axes: Axes, how: Drawing, y_axis: str) -> object:
     return librosa.display.specshow(
         levels, sr=sr, x_axis="time", y_axis=y_axis, cmap=how.colour_map, ax=axes
     )
@@ -125,11 +137,12 @@ def redraw(picture: Path, file: Path, how: Drawing) -> None:
 
 
 def write_figure(
-    draw_axes: Callable[[plt.Axes], object], file: Path, how: Drawing, *, title: str
+    draw_axes: Callable[[Axes], object], file: Path, how: Drawing, *, title: str
 ) -> None:
     """Write a figure whose axes are filled by `draw_axes`, which gives what a colour bar shows."""
     with plt.style.context("dark_background" if how.dark else "default"):
-        figure, axes = plt.subplots()
+        size = None if how.pixels is None else tuple(side / DPI for side in how.pixels)
+        figure, axes = plt.subplots(figsize=size, dpi=DPI)
         mesh = draw_axes(axes)
         if how.flip:
             axes.invert_yaxis()

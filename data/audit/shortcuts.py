@@ -67,17 +67,20 @@ def _off_colours(tables: np.ndarray) -> np.ndarray:
 def find_shortcuts(
     appearances: list[Appearance], labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]
 ) -> list[Shortcut]:
-    """Every cue with how far it goes; empty when there are too few groups to cross-validate.
+    """Every cue with how far it goes, among the classes that have groups enough to cross-validate.
 
     labels int (n,), groups str (n,). Above 3000 pictures a random part of them is judged.
     """
     if len(labels) > MOST_PICTURES:
         some = np.sort(np.random.default_rng(0).permutation(len(labels))[:MOST_PICTURES])
         appearances, labels, groups = [appearances[i] for i in some], labels[some], groups[some]
-    n_groups = [len(np.unique(groups[labels == label])) for label in np.unique(labels)]
-    n_folds = min(N_FOLDS, *n_groups)
-    if n_folds < 2:
+    n_groups = {label: len(np.unique(groups[labels == label])) for label in np.unique(labels)}
+    enough = [label for label, n in n_groups.items() if n > 1]
+    if len(enough) < 2:
         return []
+    some = np.flatnonzero(np.isin(labels, enough))
+    appearances, labels, groups = [appearances[i] for i in some], labels[some], groups[some]
+    n_folds = min(N_FOLDS, *(n_groups[label] for label in enough))
     return [
         _judge(cue, features, labels, groups, classes, n_folds)
         for cue, features in cues_of(appearances).items()

@@ -174,3 +174,19 @@ def test_repeats_round_trip_and_must_test_the_same(image_folder: Path, tmp_path:
     (tmp_path / "empty.csv").write_text("path,split\n")
     with pytest.raises(ValueError, match=r"empty\.csv has no rows"):
         read_split(tmp_path / "empty.csv", examples)
+
+
+def test_pictures_that_every_fold_trains_on_keep_their_part(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    examples = scan(image_folder)
+    rows = [
+        (path, "train" if path.startswith("rock") else part)
+        for path, part in by_recording(examples, ("1", "2", "test"))
+    ]
+    found = read_split(write_rows(tmp_path / "s.csv", rows), examples)
+    rock = np.flatnonzero(np.char.startswith(examples.paths, "rock"))
+    assert len(found.folds) == 2
+    for train, validation in found.folds:
+        assert set(rock) <= set(train)
+        assert not set(rock) & {*validation, *found.test}

@@ -116,12 +116,15 @@ def test_ten_folds_and_more_have_whole_names() -> None:
     assert len(Split.of([part], np.zeros(60, dtype=bool)).folds) == 12
 
 
-@pytest.mark.parametrize("n_groups", [1, 2])
-def test_a_class_with_under_three_groups_is_named(n_groups: int) -> None:
+def test_a_class_of_one_picture_is_named() -> None:
     labels, groups = even_layout(n_classes=2, n_groups=10, n_clips=4)
-    labels = np.append(labels, np.full(8, 2))
-    groups = np.append(groups, [f"few{i % n_groups}" for i in range(8)])
-    with pytest.raises(ValueError, match=rf"class c has {n_groups} group"):
+    with pytest.raises(ValueError, match=r"class c has 1 group"):
+        split(np.append(labels, 2), np.append(groups, "few"))
+
+
+def test_classes_without_three_groups_are_refused_together() -> None:
+    labels, groups = even_layout(n_classes=3, n_groups=2, n_clips=4)
+    with pytest.raises(ValueError, match="no class has 3 groups"):
         split(labels, groups)
 
 
@@ -221,3 +224,38 @@ def test_leaving_one_group_out_makes_a_fold_of_each() -> None:
         [held_out] = np.unique(groups[validation])
         assert held_out not in groups[train]
         assert len(train) + len(validation) == (part != "test").sum()
+
+
+@pytest.mark.parametrize(("n_groups", "parts"), [(1, {"train"}), (2, {"1", "2", "3"})])
+def test_a_class_with_too_few_groups_is_trained_on_without_what_cannot_be_had(
+    n_groups: int, parts: set[str]
+) -> None:
+    """Two groups are held out in turn and not tested; a single one is only ever trained on."""
+    labels, groups = even_layout(n_classes=2, n_groups=10, n_clips=4)
+    labels = np.append(labels, np.full(8, 2))
+    groups = np.append(groups, [f"few{i % n_groups}" for i in range(8)])
+    part = split(labels, groups)
+    assert set(part[labels == 2]) <= parts
+    assert len({(g, p) for g, p in zip(groups, part, strict=True)}) == len(np.unique(groups))
+    found = Split.of([part], np.zeros(len(labels), dtype=bool))
+    assert len(found.folds) == N_FOLDS
+    for train, validation in found.folds:
+        assert sorted([*train, *validation, *found.test]) == list(range(len(labels)))
+        assert 2 in labels[train]
+    again = assign_folds(part, labels, groups, n_folds=N_FOLDS, seed=1)
+    assert n_groups > 1 or set(again[labels == 2]) == {"train"}
+
+
+@given(layouts(), st.integers(0, 999))
+def test_few_groups_leave_the_groups_of_others_apart(
+    layout: tuple[np.ndarray, np.ndarray], seed: int
+) -> None:
+    """A class's only group may hold pictures of another class: they go with it."""
+    labels, groups = layout
+    labels, groups = np.append(labels, [4, 4]), np.append(groups, [groups[0]] * 2)
+    part = assign_parts(
+        labels, groups, classes=(*"abcde",), n_folds=2, test_fraction=0.25, seed=seed
+    )
+    assert set(part[groups == groups[0]]) == {"train"}
+    for group in np.unique(groups):
+        assert len(set(part[groups == group])) == 1

@@ -12,6 +12,7 @@ from scipy.linalg import solve
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
 from common.intervals import mean_interval
+from data.splits import scarce_classes
 
 N_FOLDS, N_REPEATS = 5, 2
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the training groups
@@ -146,6 +147,7 @@ def _folds(
     settings: dict[str, Any] = {"shuffle": True, "random_state": repeat}
     if np.bincount(labels).max() < N_FOLDS:  # too few of every class to be stratified
         return list(GroupKFold(N_FOLDS, **settings).split(labels, labels, column))
-    if len(np.unique(column)) == len(column):
-        return list(StratifiedKFold(N_FOLDS, **settings).split(labels, labels))
-    return list(StratifiedGroupKFold(N_FOLDS, **settings).split(labels, labels, column))
+    with scarce_classes():
+        if len(np.unique(column)) == len(column):
+            return list(StratifiedKFold(N_FOLDS, **settings).split(labels, labels))
+        return list(StratifiedGroupKFold(N_FOLDS, **settings).split(labels, labels, column))

@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from common.intervals import mean_interval
+from data.splits import scarce_classes
 from train.loop.inference import apply
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ def leak_check(
     right = {"by_picture": np.zeros(len(labels)), "by_group": np.zeros(len(labels))}
     for repeat in range(N_REPEATS):
         kwargs: dict[str, Any] = {"shuffle": True, "random_state": seed + repeat}
-        splits = {
-            "by_picture": StratifiedKFold(n_folds, **kwargs).split(embeddings, labels),
-            "by_group": StratifiedGroupKFold(n_folds, **kwargs).split(embeddings, labels, groups),
-        }
+        by_group = StratifiedGroupKFold(n_folds, **kwargs)
+        with scarce_classes():
+            splits = {
+                "by_picture": [*StratifiedKFold(n_folds, **kwargs).split(embeddings, labels)],
+                "by_group": [*by_group.split(embeddings, labels, groups)],
+            }
         for name, split in splits.items():
             for train, held_out in split:
                 model = make_pipeline(
