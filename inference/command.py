@@ -12,12 +12,14 @@ from PIL import Image
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
 from common.text import printable
+from inference.cluster import on_cluster
 from inference.config import PredictConfig
 from inference.inputs import STDIN, expand, standard_input_as_file
 from inference.output import Table, as_dict, as_json, lines_of, write_playlists
 from inference.prediction import LeftOut, Prediction
 from inference.predictor import load
 from inference.resume import ResumedTable, resumed_table
+from train.run_folder import existing_model
 
 if TYPE_CHECKING:
     from inference.plot import ClipStrips
@@ -39,25 +41,31 @@ def classify(model_file: str, inputs: list[str], config: PredictConfig) -> int:
     """Classify the inputs and write what the options ask for; the exit code."""
     # Too large a picture is an error of its own; half as large is no matter for a warning.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    if config.cluster and STDIN in inputs:
+        raise ValueError(f"--cluster {config.cluster}: standard input is read here; give a file")
     with standard_input_as_file(inputs) as piped:
         files = expand([name for name in inputs if name != STDIN]) + ([piped] if piped else [])
         if config.plot and len(files) != 1:
             raise ValueError(f"--plot draws one recording; {len(files)} files are given")
-        predictor = load(model_file)
+        file = existing_model(model_file)
+        predictor = load(file)
         strips = _clip_strips() if config.plot else None
-        with _table(Path(model_file), predictor.classes, config) as table:
+        with _table(file, predictor.classes, config) as table:
             answered = table.answered if isinstance(table, ResumedTable) else frozenset()
             new = [path for path in files if path not in answered]
             if len(new) < len(files):
                 n = len(files) - len(new)
                 print(f"note: {n} of {len(files)} are in {config.csv} already", file=sys.stderr)
-            results = predictor.predict(
-                new,
-                batch_size=config.batch_size,
-                hop_seconds=config.hop,
-                n_clips=config.clips,
-                on_clip=strips.add if strips else None,
-            )
+            if config.cluster:
+                results = on_cluster(config.cluster, file, predictor.facts, new, config)
+            else:
+                results = predictor.predict(
+                    new,
+                    batch_size=config.batch_size,
+                    hop_seconds=config.hop,
+                    n_clips=config.clips,
+                    on_clip=strips.add if strips else None,
+                )
             shown = _with_bar(_without_path_of(piped, results), len(new))
             written = _write(shown, table, config, frozenset(files) & answered)
     if strips and written.kept:

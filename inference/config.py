@@ -36,6 +36,11 @@ class PredictConfig:
     min_probability: float = option(
         0.5, "with --tag: files whose class is less probable than this are not tagged"
     )
+    cluster: str | None = option(
+        None,
+        "address of a Dask scheduler whose workers find the answers, as tcp://10.0.0.1:8786; they "
+        "come in any order",
+    )
     batch_size: int | None = option(
         None, "clips that the network is given at a time; default 4, on a GPU 64"
     )
@@ -51,6 +56,8 @@ class PredictConfig:
             raise ValueError("--hop and --clips both: give one of them")
         if not 0 <= self.min_probability <= 1:
             raise ValueError(f"--min-probability {self.min_probability}: must be in [0, 1]")
+        if self.cluster and self.plot:
+            raise ValueError("--cluster and --plot both: one recording is drawn on this machine")
         if self.dry_run and not self.tag:
             raise ValueError("--dry-run prints what --tag would write: give --tag as well")
         if self.json and self.jsonl:

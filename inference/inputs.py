@@ -46,7 +46,7 @@ def _is_model(name: str) -> bool:
 
 
 def expand(inputs: list[str]) -> list[str]:
-    """The files that files, folders (searched through) and glob patterns stand for.
+    """The files that files, folders (searched through) and glob patterns stand for, each once.
 
     A folder with recordings stands for these alone: pictures beside them are covers. A file named
     directly is kept whatever it is, so that a wrong one is named and not passed over. Raises
@@ -63,7 +63,7 @@ def expand(inputs: list[str]) -> list[str]:
         if not found:
             raise ValueError(f"{name}: no pictures or recordings there")
         files += found
-    return files
+    return list(dict.fromkeys(files))
 
 
 def _of_folder(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 
@@ -78,19 +79,7 @@ def predict_side_by_side(
     The model's network must take one core for each of its calls. Nothing is shared between two
     files but the network, so no core waits for another. Memory does not grow with their number.
     """
-
-    def answer(path: str) -> Prediction | LeftOut:
-        answered: list[_AnsweredClip] = []
-        try:
-            one = is_picture(path)
-            clips = iter([model.of_picture(path)]) if one else model.of_recording(path, cutting)
-            while batch := list(islice(clips, batch_size)):
-                rows = model.probabilities(np.stack([clip.pixels for clip in batch]))
-                answered += map(_answered, batch, rows)
-            return _prediction(model, path, answered)
-        except ValueError as error:
-            return LeftOut(path, str(error))
-
+    answer = partial(predict_file, model, batch_size=batch_size, cutting=cutting)
     waiting: deque[Future[Prediction | LeftOut]] = deque()
     with ThreadPoolExecutor(n_threads, initializer=model.network.begin_thread) as pool:
         try:
@@ -102,6 +91,22 @@ def predict_side_by_side(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def predict_file(
+    model: Model, path: str, *, batch_size: int, cutting: Cutting
+) -> Prediction | LeftOut:
+    """The answer for one file, all by the calling thread; or why it has none."""
+    answered: list[_AnsweredClip] = []
+    try:
+        one = is_picture(path)
+        clips = iter([model.of_picture(path)]) if one else model.of_recording(path, cutting)
+        while batch := list(islice(clips, batch_size)):
+            rows = model.probabilities(np.stack([clip.pixels for clip in batch]))
+            answered += map(_answered, batch, rows)
+        return _prediction(model, path, answered)
+    except ValueError as error:
+        return LeftOut(path, str(error))
 
 
 def predict_clips(

@@ -56,26 +56,29 @@ class Predictor(Model):
             return predict_tables(self, files)
         cutting = Cutting(hop_seconds, n_clips)
         batch_size = batch_size or self.network.batch_size
-        network = self._for_one_core(len(files)) if len(files) > 1 and not on_clip else None
-        if network is None:
+        model = self.on_one_core(len(files)) if len(files) > 1 and not on_clip else None
+        if model is None:
             return predict_files(
                 self, files, batch_size=batch_size, cutting=cutting, on_clip=on_clip
             )
         return predict_side_by_side(
-            Model(self.facts, network),
+            model,
             files,
             batch_size=batch_size,
             cutting=cutting,
             n_threads=n_cores(),
         )
 
-    def _for_one_core(self, n_files: int) -> Network | None:
-        """The network for calls that take one core each; None on a GPU, which takes one by one."""
-        if isinstance(self.network, OnnxNetwork):
-            return self.network.on_one_thread()
-        if not isinstance(self.network, TorchNetwork) or self.network.device != "cpu":
+    def on_one_core(self, n_files: int) -> Model | None:
+        """The model for calls that take one core each; None on a GPU, which takes one by one."""
+        network: Network = self.network
+        if isinstance(network, OnnxNetwork):
+            return Model(self.facts, network.on_one_thread())
+        if not isinstance(network, TorchNetwork) or network.device != "cpu":
             return None
-        return self.network.as_onnx(self.facts.image) if n_files >= MANY_FILES else self.network
+        return Model(
+            self.facts, network.as_onnx(self.facts.image) if n_files >= MANY_FILES else network
+        )
 
 
 def n_cores() -> int:

@@ -29,23 +29,24 @@ class Workers:
 def run_all(
     do: Callable[[Job], Result], jobs: Iterable[Job], total: int, workers: Workers
 ) -> Iterator[Result]:
-    """What `do` returns for each of the `total` jobs, as they finish, in any order.
-
-    Shows a progress bar on a terminal. Raises ValueError when a worker dies.
-    """
+    """As `results_of`, with a progress bar on a terminal."""
     from tqdm import tqdm
 
-    results = _results(do, jobs, total, workers)
+    results = results_of(do, jobs, total, workers)
     yield from tqdm(results, total=total, unit="recording", disable=None)
 
 
-def _results(
+def results_of(
     do: Callable[[Job], Result], jobs: Iterable[Job], total: int, workers: Workers
 ) -> Iterator[Result]:
+    """What `do` returns for each of the `total` jobs, as they finish, in any order.
+
+    Raises ValueError when a worker dies, or when those of a cluster cannot do the work.
+    """
     if not workers.cluster and (workers.jobs == 1 or total < 2):
         yield from map(do, jobs)
         return
-    with _backend(workers):
+    with _backend(workers, package=do.__module__.partition(".")[0]):
         yield from _in_parallel(do, jobs)
 
 
@@ -94,8 +95,11 @@ def _result_or_error(do: Callable[[Job], Result], job: Job) -> Result | OSError:
 
 
 @contextmanager
-def _backend(workers: Workers) -> Iterator[None]:
-    """joblib's backend: processes of one thread each, or the workers of a Dask cluster."""
+def _backend(workers: Workers, package: str) -> Iterator[None]:
+    """joblib's backend: processes of one thread each, or the workers of a Dask cluster.
+
+    package: what these must be able to import.
+    """
     from joblib import parallel_config
 
     if not workers.cluster:
@@ -107,20 +111,20 @@ def _backend(workers: Workers) -> Iterator[None]:
     except ImportError:
         raise ValueError('--cluster needs Dask: pip install "dask[distributed]"') from None
     with Client(workers.cluster, timeout="10s") as client:
-        _check_cluster(client, workers.cluster)
+        _check_cluster(client, workers.cluster, package)
         with parallel_config(backend="dask", n_jobs=-1):
             yield
 
 
-def _check_cluster(client: "Client", address: str) -> None:
+def _check_cluster(client: "Client", address: str, package: str) -> None:
     """Raise ValueError when the cluster cannot do the work: it would otherwise wait for ever."""
-    found = client.run(find_spec, "render") | {
-        "the scheduler": client.run_on_scheduler(find_spec, "render")
+    found = client.run(find_spec, package) | {
+        "the scheduler": client.run_on_scheduler(find_spec, package)
     }
     lacking = [name for name, spec in found.items() if spec is None]
     if lacking:
         raise ValueError(
-            f"{', '.join(lacking)} cannot import render; start it with this project's folder in "
+            f"{', '.join(lacking)} cannot import {package}; start it with this project's folder in "
             "PYTHONPATH"
         )
     if len(found) == 1:

@@ -1,8 +1,11 @@
 """Fixtures that several test files share."""
 
 import os
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +97,41 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return (root / "runs/latest").resolve()
+
+
+@pytest.fixture
+def cluster(tmp_path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler and two workers of one thread each: (address, worker processes)."""
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    log = tmp_path / "dask.log"
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(module: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments]
+        with log.open("ab") as out:
+            running.append(
+                subprocess.Popen(
+                    [*command, "--no-dashboard", "--host", "127.0.0.1"],
+                    stdout=out, stderr=out, cwd=tmp_path, env=env,
+                )
+            )  # fmt: skip
+
+    def logged(pattern: str, n: int) -> str:
+        """The last of n matches of a pattern in the log, once they are there."""
+        for _ in range(600):
+            if len(found := re.findall(pattern, log.read_text())) >= n:
+                return str(found[-1])
+            time.sleep(0.1)
+        raise AssertionError(log.read_text())
+
+    try:
+        start("dask_scheduler", "--port", "0")
+        address = logged(r"Scheduler at:\s+(tcp://127\.0\.0\.1:\d+)", 1)
+        for _ in range(2):
+            start("dask_worker", address, "--no-nanny", "--nthreads", "1")
+        logged("Registered to:", 2)
+        yield address, running[1:]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()

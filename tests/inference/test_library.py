@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 from inference.clips import LONG_SECONDS, Cutting
+from inference.command import classify
 from inference.config import PredictConfig
 from inference.pipeline import FILES_AHEAD, predict_side_by_side
 from inference.prediction import LeftOut, Prediction
@@ -173,6 +174,18 @@ def test_the_command_goes_on_and_sorts_all(heard: Path, library: Path, tmp_path:
     assert len((lists / "low.m3u8").read_text().splitlines()) == 1 + 4
     with table.open(newline="") as rows:
         assert len(list(csv.DictReader(rows))) == 7
+
+
+def test_a_table_of_a_run_folder_has_a_file_once(
+    heard: Path, library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "t.csv"
+    song, config = str(library / "0_low.wav"), PredictConfig(csv=str(table))
+    assert classify(str(heard), [song, song], config) == 0
+    with table.open(newline="") as rows:
+        assert [row["path"] for row in csv.DictReader(rows)] == [song]
+    assert classify(str(heard / "model.pth"), [song], config) == 0
+    assert "note: 1 of 1 are in" in capsys.readouterr().err
 
 
 def test_hop_and_clips_exclude_each_other(heard: Path) -> None:
