@@ -67,6 +67,11 @@ class DataConfig(AugmentConfig):
         MOST_USED,
     )
     label: str = option("label", "column of the CSV table that holds the class", DATA)
+    header: bool = option(
+        True,
+        "the first line of the CSV table names its columns; --no-header: they are feature_1, ...",
+        DATA,
+    )
     split: str | None = option(
         None, "CSV file (path,label,split) with the split to use, instead of a new one", SPLIT
     )

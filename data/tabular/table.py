@@ -1,20 +1,24 @@
 """A CSV of features to examples and numbers; what is dropped or missing is said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from common.country import countries_of, point_of
 from data.examples import Examples
 from data.tabular.csv_file import (
-    COORDINATES,
     NAMES,
+    NUMBERED,
+    Cells,
     is_missing,
     number_of,
     read_cells,
     row_names,
     some_of,
 )
+
+COORDINATES = ("latitude", "longitude")  # in degrees
 
 
 @dataclass(frozen=True)
@@ -31,22 +35,27 @@ class Table:
     notes: list[str]
 
 
-def read_table(file: Path, label: str, group: str) -> Table:
+def read_table(file: Path, label: str, group: str, *, has_header: bool = True) -> Table:
     """The table in `file`, whose column `label` is the class.
 
     group: the column that may not straddle a split; "group" is optional: without it each row stands
-    alone, as with "none". A label `country` that is no column comes from latitude and longitude.
-    Text, constant and empty columns and numbers of rows are dropped and said, as are rows without a
-    label. Raises ValueError for a missing file or column, and when there are not two classes.
+    alone, as with "none". A label `country` that is no column comes from latitude and longitude, in
+    a file without a header from its last two columns, as UCI's "Geographical Original of Music" has
+    them. Text, constant and empty columns and numbers of rows are dropped and said, as are rows
+    without a label. Raises ValueError for a missing file or column, and when there are not two
+    classes.
     """
-    header, rows = read_cells(file)
-    if label not in header and label == "country" and set(COORDINATES) <= set(header):
-        rows = _with_countries(rows)
-    elif label not in header:
-        raise ValueError(f"--label {label}: {file} has no such column; it has {some_of(header)}")
-    if group not in (*header, "group", "none"):
-        raise ValueError(f"--group {group}: {file} has no such column; it has {some_of(header)}")
-    notes = []
+    cells = read_cells(file, header=has_header)
+    if label == "country":
+        cells = _with_countries(cells)
+    header, rows = cells.header, cells.rows
+    for option, name, optional in (("label", label, ()), ("group", group, ("group", "none"))):
+        if name not in (*header, *optional):
+            raise ValueError(
+                f"--{option} {name}: {file} has no such column; it has {some_of(header)}"
+                + _about_the_header(cells)
+            )
+    notes = list(cells.notes)
     named = [row for row in rows if not is_missing(row[label])]
     if len(named) < len(rows):
         notes.append(f"{len(rows) - len(named)} rows without {label} are left out")
@@ -102,17 +111,28 @@ def _numbers(
     return tuple(columns), np.stack(kept, axis=1) if kept else np.empty((len(rows), 0), np.float32)
 
 
-def _with_countries(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The rows with a cell `country`, that of their latitude and longitude; empty without them."""
-    import reverse_geocode
+def _about_the_header(cells: Cells) -> str:
+    """What helps when a column is missing since the first line has values, or names."""
+    if not cells.has_header:
+        return f"; its first line is values: --label {cells.header[-1]} is the last column"
+    if any(number_of(name) is not None for name in cells.header if name):
+        return f"; if its first line is values, --no-header numbers the columns: {NUMBERED}1, ..."
+    return ""
 
-    cells = ((number_of(row[name]) for name in COORDINATES) for row in rows)
-    places = {
-        i: (latitude, longitude)
-        for i, (latitude, longitude) in enumerate(cells)
-        if latitude is not None and abs(latitude) <= 90  # neither of NaN nor of infinity
-        if longitude is not None and abs(longitude) <= 180
-    }
-    found = reverse_geocode.search(list(places.values())) if places else []
-    countries = dict(zip(places, (place["country"] for place in found), strict=True))
-    return [row | {"country": countries.get(i, "")} for i, row in enumerate(rows)]
+
+def _with_countries(cells: Cells) -> Cells:
+    """The rows with a cell `country`, that of their latitude and longitude; empty without them."""
+    header = cells.header
+    if not cells.has_header and len(header) > len(COORDINATES):
+        renamed = [*header[: -len(COORDINATES)], *COORDINATES]
+        rows = [dict(zip(renamed, row.values(), strict=True)) for row in cells.rows]
+        if all(point_of(*(row[name] for name in COORDINATES)) for row in rows):
+            said = "its last two columns are taken for latitude and longitude"
+            cells = replace(cells, header=renamed, rows=rows, notes=[*cells.notes, said])
+    if "country" in cells.header or not set(COORDINATES) <= set(cells.header):
+        return cells
+    places = {i: point for i, row in enumerate(cells.rows)
+              if (point := point_of(*(row[name] for name in COORDINATES)))}  # fmt: skip
+    found = dict(zip(places, countries_of(list(places.values())), strict=True))
+    rows = [row | {"country": found.get(i, "")} for i, row in enumerate(cells.rows)]
+    return replace(cells, header=[*cells.header, "country"], rows=rows)

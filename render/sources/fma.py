@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.country import country_of
 from common.files import open_csv
-from render.sources.country import country_of
 from render.sources.folders import Recording, audio_files, source_of
 
 SUBSETS = ("small", "medium", "large", "full")  # each holds those before it

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.country import country_of
 from common.files import write_bytes
 from render import RenderSettings
 from render.audio.clips import ClipSettings, all_starts, starts
@@ -15,7 +16,6 @@ from render.output.clip_table import read_rows
 from render.parallel import Workers
 from render.sources import fma
 from render.sources.balance import clips_per_recording, share_out
-from render.sources.country import country_of
 from render.sources.folders import Recording, from_csv, from_folders, from_gtzan, named
 from render.sources.selection import ChoiceSettings, choose
 from tests.fma_files import ARTIST_COLUMNS, write_artists, write_tracks

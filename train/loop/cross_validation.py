@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from common.seeds import Stream, derived_seed
 from train.checkpoint import read_torch, write_torch
 from train.devices.distributed import agreed, barrier, share
 from train.loop.embeddings import Embeddings, embeddings_of
 from train.loop.fit import fit
 from train.loop.head import fit_heads
+from train.loop.seeds import Stream, derived_seed
 from train.loop.state import FINETUNE, HEAD, EpochRow, Fold, Phase, Progress, Weights
 from train.loop.train_step import class_weights
 from train.loop.trainer import Trainer

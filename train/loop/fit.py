@@ -9,13 +9,13 @@ from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from common.seeds import derived_seed
 from train.config import TrainConfig
 from train.devices.distributed import gathered, summed
 from train.loop.inference import apply, progress_bar
 from train.loop.micro_batch import MicroBatch
 from train.loop.mixup import mixing
 from train.loop.optim import make_optimizer, planned_rate, plateau, set_rate
+from train.loop.seeds import derived_seed
 from train.loop.state import STREAMS, Batch, EpochRow, Phase, Progress, Weights
 from train.loop.train_step import Loss, Step
 

@@ -12,10 +12,10 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
-from common.seeds import Stream, derived_seed
 from train.devices.fabric import one_thread
 from train.loop.embeddings import Embeddings
 from train.loop.fit import OnEpoch, fit
+from train.loop.seeds import Stream, derived_seed
 from train.loop.state import HEAD, Batch, Fold, Phase, Progress
 from train.loop.train_step import class_weights
 from train.loop.trainer import Trainer

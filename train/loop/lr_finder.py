@@ -14,11 +14,11 @@ from scipy.ndimage import gaussian_filter1d
 from torch import nn
 
 from common.plots import new_figure, save_figure
-from common.seeds import Stream, derived_seed
 from train.loop.cross_validation import train_fold
 from train.loop.embeddings import embeddings_of
 from train.loop.fit import fit
 from train.loop.head import LastLayer, StandardisedRows, fit_heads, new_head
+from train.loop.seeds import Stream, derived_seed
 from train.loop.state import FINETUNE, HEAD, Batch, Fold, Phase, Progress
 from train.loop.trainer import Trainer
 

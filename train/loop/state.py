@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from common.fields import Fields
-from common.seeds import Stream
+from train.loop.seeds import Stream
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Weights = dict[str, torch.Tensor]

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from common.seeds import Stream, derived_seed
 from render.settings import RenderSettings
 from train.config import TrainConfig
+from train.loop.seeds import Stream, derived_seed
 from train.models.audio import mobilenet as heard
 from train.models.backbone import create_backbone
 from train.models.download import HUB_SECONDS, cached_file, downloaded_file

@@ -106,7 +106,7 @@ def table_training(root: Path, data_config: DataConfig, config: TrainConfig) -> 
     """Read and split the table, and build the model; says in one line what is trained."""
     name = config.model or NETWORK
     check_options(name, config, leak_check=data_config.leak_check)
-    table = read_table(root, data_config.label, data_config.group)
+    table = read_table(root, data_config.label, data_config.group, has_header=data_config.header)
     n_columns = len(table.columns)
     model = build(name, n_columns, len(table.examples.classes), dropout=config.dropout)
     fabric = make_fabric(config.accelerator, "32-true")

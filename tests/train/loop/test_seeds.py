@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from common.seeds import Stream, derived_seed
+from train.loop.seeds import Stream, derived_seed
 
 
 def test_no_two_parts_of_a_run_share_a_seed() -> None:

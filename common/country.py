@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,11 +32,9 @@ def country_of(latitude: str, longitude: str, place: str) -> tuple[str, str]:
     Coordinates decide unless they are absent or a geocoder's default point; then the place does,
     when a part of it between commas is the name of exactly one country.
     """
-    point = _point(latitude, longitude)
-    if point is not None and not _is_default(point):
-        import reverse_geocode
-
-        return reverse_geocode.get(point)["country"], ""
+    point = point_of(latitude, longitude)
+    if point is not None and (country := countries_of([point])[0]):
+        return country, ""
     named = _named_countries(place)
     if len(named) == 1:
         return named.pop(), ""
@@ -46,7 +45,17 @@ def country_of(latitude: str, longitude: str, place: str) -> tuple[str, str]:
     return "", "with a place that names no country" if place.strip() else "that say nothing"
 
 
-def _point(latitude: str, longitude: str) -> tuple[float, float] | None:
+def countries_of(points: Sequence[tuple[float, float]]) -> list[str]:
+    """The country of each (latitude, longitude) in degrees; "" at a geocoder's default point."""
+    import reverse_geocode
+
+    known = [point for point in points if not _is_default(point)]
+    found = iter(reverse_geocode.search(known) if known else ())
+    return ["" if _is_default(point) else next(found)["country"] for point in points]
+
+
+def point_of(latitude: str, longitude: str) -> tuple[float, float] | None:
+    """(latitude, longitude) in degrees from the text of two cells; None when they are none."""
     try:
         point = float(latitude), float(longitude)
     except ValueError:
