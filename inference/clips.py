@@ -11,12 +11,9 @@ from common.files import check_regular
 from common.pictures import open_picture
 from common.recordings import PICTURES
 from data.images.read import at_canvas, read_picture, whole_picture
+from render.audio.clips import LONG_SECONDS
 from train.evaluate.novelty import why_unfamiliar
 from train.models.facts import ModelFacts
-
-# Longer ones are cut without overlap: the mean of so many clips is as right for half the time
-# (bench/RESULTS.md).
-LONG_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,6 +11,8 @@ from typing import Any, TextIO
 from common.files import write_text
 from common.text import UNPRINTABLE, printable
 from inference.prediction import ClipPrediction, Prediction
+
+CERTAIN, LIKELY = 0.9, 0.7  # probabilities from which on a sentence says so
 
 
 def clock(seconds: float) -> str:
@@ -35,6 +38,35 @@ def lines_of(prediction: Prediction, top: int, timeline: bool) -> Iterator[str]:
         what = f"unsure, {clip.unsure}" if clip.unsure else clip.label
         cells = [prediction.path, span, what, f"{clip.probability:.4f}"]
         yield "\t".join(map(printable, cells))
+
+
+def sentence(p: Prediction) -> str:
+    """The answer for people: the class, how certain it is, and which parts sound like another."""
+    ranked = [f"{name} ({probability:.0%})" for name, probability in p.top(2)]
+    if p.unsure:
+        return f"Unsure: {p.unsure}. The nearest class is {ranked[0]}."
+    said = f"Almost certainly {ranked[0]}"
+    if p.mixed:
+        said = f"Mixed: {' and '.join(ranked)}"
+    elif p.probability < LIKELY:
+        said = f"Perhaps {', otherwise '.join(ranked)}"
+    elif p.probability < CERTAIN:
+        said = f"Probably {ranked[0]}"
+    return "; ".join([said, *_other_parts(p)]) + "."
+
+
+def _other_parts(p: Prediction) -> Iterator[str]:
+    """Of the beginning, the middle and the end, those most of whose clips have another class."""
+    if len(p.timeline) < 3:
+        return
+    labels: list[list[str]] = [[], [], []]
+    for clip in p.timeline:
+        middle = (clip.start_s + clip.end_s) / 2
+        labels[min(2, int(3 * middle / p.timeline[-1].end_s))].append(clip.label)
+    for name, part in zip(("beginning", "middle", "end"), labels, strict=True):
+        commonest, n = Counter(part).most_common(1)[0] if part else (p.label, 0)
+        if commonest != p.label and 2 * n > len(part):
+            yield f"the {name} sounds like {commonest}"
 
 
 def as_json(plain: Any, *, indent: int | None = None) -> str:

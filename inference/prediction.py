@@ -39,6 +39,16 @@ class Prediction:
     agreement: float = 1.0
     timeline: tuple[ClipPrediction, ...] = ()
 
+    @property
+    def mixed(self) -> bool:
+        """Whether no class prevails: at most half of a recording's clips agree with the answer."""
+        return len(self.timeline) > 1 and self.agreement <= 0.5
+
+    @property
+    def verdict(self) -> str:
+        """What a table says in place of the class: it, or "mixed" or "unsure"."""
+        return "unsure" if self.unsure else "mixed" if self.mixed else self.label
+
     def top(self, n: int) -> list[tuple[str, float]]:
         """The n likeliest (class, probability), the likeliest first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:n]

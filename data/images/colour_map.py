@@ -52,12 +52,12 @@ def nearest_colour_map(pixels: np.ndarray, expected: str = OTHER) -> str:
 
 @cache
 def _colour_trees() -> dict[str, cKDTree]:
-    return {name: cKDTree(_colours(name)) for name in COLOUR_MAPS}
+    return {name: cKDTree(colours_of(name).astype(float)) for name in COLOUR_MAPS}
 
 
-def _colours(name: str) -> np.ndarray:
-    """The RGB colours float (256, 3) of a map, from its low to its high end."""
-    return _all_colours()[name].astype(float)
+def colours_of(name: str) -> np.ndarray:
+    """The RGB colours uint8 (256, 3) of a map, from its low to its high end."""
+    return _all_colours()[name]
 
 
 @cache
@@ -75,7 +75,7 @@ def _levels_of_colours(name: str) -> np.ndarray:
     """The nearest level uint8 (262144,) of a map by the upper six bits of R, G and B."""
     side = np.arange(2**BITS) * 2 ** (8 - BITS) + 2 ** (7 - BITS)  # the middle of each part
     cube = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
-    return cKDTree(_colours(name)).query(cube)[1].astype(np.uint8)
+    return cKDTree(colours_of(name).astype(float)).query(cube)[1].astype(np.uint8)
 
 
 def levels_of(pixels: np.ndarray, name: str) -> np.ndarray:
@@ -86,14 +86,9 @@ def levels_of(pixels: np.ndarray, name: str) -> np.ndarray:
     return _levels_of_colours(name)[(red << 2 * BITS) | (green << BITS) | blue]
 
 
-@cache
-def _shown_colours() -> np.ndarray:
-    return _all_colours()[SHOWN]
-
-
 def recoloured(levels: np.ndarray) -> np.ndarray:
     """Levels uint8 (H, W) in the colours that networks here see, uint8 (H, W, 3)."""
-    return _shown_colours()[levels]
+    return colours_of(SHOWN)[levels]
 
 
 def attack(levels: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from train.evaluate.calibration import probabilities_of
 from train.export.config import ExportConfig
 from train.export.formats import FORMATS, Original
 from train.export.state_dict import import_state_dict
+from train.export.static_page import write_page
 from train.models import model_file
 from train.models.network import Network, TorchNetwork
 
@@ -43,8 +44,14 @@ def export_model(file: Path, config: ExportConfig) -> int:
         raise ValueError(
             f"{file} classifies rows of tables; only networks of pictures are exported"
         )
-    pictures = _pictures(config, facts.image, facts.config.get("data"))
     original = Original(model_file.rebuilt(facts, weights), facts)
+    if config.page:
+        folder = Path(config.page)
+        write_page(original, folder)
+        print(f"{folder}: a page of {_megabytes(folder)} MB; python -m http.server -d {folder}")
+    if not any(config.forms):
+        return DONE
+    pictures = _pictures(config, facts.image, facts.config.get("data"))
     temperature = facts.temperature
     truth, rate = _timed(TorchNetwork(original.module), pictures, temperature)
     rows = [HEADINGS, (str(file), _megabytes(file), f"{rate:.0f}", "", "")]

@@ -14,6 +14,11 @@ class ExportConfig:
     int8: bool = option(False, "ONNX with 8-bit convolutions: a quarter of the size")
     safetensors: bool = option(False, "the weights alone, with the facts as metadata")
     timm_hub: bool = option(False, "a folder for timm.create_model('local-dir:...')")
+    page: str | None = option(
+        None,
+        "folder to write a web page to that answers in the browser alone: any server of files, as "
+        "python -m http.server, can serve it",
+    )
     out: str | None = option(
         None,
         "folder to write to, default exported/ beside the model; with --from-state-dict the model "
@@ -33,14 +38,22 @@ class ExportConfig:
         "224", "with --from-state-dict: picture size that the network was trained on, N or WxH"
     )
 
+    @property
+    def forms(self) -> tuple[bool, ...]:
+        """Which of the forms that are checked on pictures are asked for."""
+        return self.onnx, self.torchscript, self.int8, self.safetensors, self.timm_hub
+
     def __post_init__(self) -> None:
         """Raise ValueError naming the option whose value does not fit."""
-        forms = (self.onnx, self.torchscript, self.int8, self.safetensors, self.timm_hub)
+        forms = self.forms
         if self.n_pictures < 1:
             raise ValueError(f"--n-pictures {self.n_pictures}: at least 1")
         if (self.from_state_dict is None) != (self.classes is None):
             raise ValueError("--from-state-dict and --classes: give both or none")
-        if self.from_state_dict is None and not any(forms):
+        if self.from_state_dict is None and not any(forms) and not self.page:
             raise ValueError(
-                "nothing to write: give --onnx, --torchscript, --int8, --safetensors or --timm-hub"
+                "nothing to write: give --onnx, --torchscript, --int8, --safetensors, "
+                "--timm-hub or --page DIR"
             )
+        if self.page and self.from_state_dict is not None:
+            raise ValueError("--page and --from-state-dict: make the model file, then its page")

@@ -2,6 +2,7 @@
 
 from train.evaluate.metrics import Scores
 from train.evaluate.results import Results
+from train.models.facts import ModelFacts
 from train.report.run_report import EvaluationProtocol, RunReport
 
 TELLING = 0.1  # a calibration error that chance explains is news only where chance is below this
@@ -50,6 +51,21 @@ def calibration_sentence(scores: Scores) -> str:
     return (
         f"Too few examples to tell whether probabilities mean what they say: off by {error:.0f} "
         f"points; {chance}."
+    )
+
+
+def about_model(facts: ModelFacts) -> str:
+    """What the model is and how good it is, in two sentences."""
+    said = f"{facts.backbone} on pictures of {facts.image.width}x{facts.image.height} pixels."
+    if not facts.metrics:
+        return said
+    results = Results.from_dict(facts.metrics)
+    scores = results.estimate
+    low, high = scores.accuracy_interval_95
+    return (
+        f"{said} It was right for {scores.accuracy:.0%} (95 % interval {low:.0%} to {high:.0%}) of "
+        f"{scores.n} {results.main_unit} that it had not been trained on; always answering "
+        f"{scores.majority_class} would be right for {scores.majority_baseline:.0%}."
     )
 
 

@@ -1,0 +1,75 @@
+"""What tests of pages need: Debian's chromium, a server of files, npm's packages, axe."""
+
+import functools
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+AXE = "axe-core@4.14.1"
+# The rules of WCAG 2 at levels A and AA; what is only advised is not held against a page.
+SERIOUS = """
+async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
+  return found.violations.filter(v => ["serious", "critical"].includes(v.impact))
+    .map(v => `${v.id}: ${v.nodes.map(n => `${n.target} ${n.failureSummary}`).join("; ")}`);
+}
+"""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address under which the folder's files are served, as python -m http.server does."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Debian's chromium, driven by playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def npm_package(spec: str, folder: Path) -> Path:
+    """The archive of a package NAME@VERSION, fetched into the folder; skips without npm."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    command = [npm, "pack", spec, "--silent", "--fetch-retries=0", "--pack-destination", folder]
+    done = subprocess.run([*map(str, command)], capture_output=True, check=False, timeout=120)
+    archive = folder / f"{spec.replace('@', '-')}.tgz"
+    if done.returncode or not archive.is_file():
+        pytest.skip(f"npm cannot fetch {spec} here")
+    return archive
+
+
+def violations(tab: Any, axe: str) -> list[str]:
+    """What axe, whose program is given, finds serious or critical on the page that is open."""
+    tab.evaluate(axe)
+    found: list[str] = tab.evaluate(SERIOUS)
+    return found
