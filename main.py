@@ -46,7 +46,7 @@ def main() -> int:
         return start_all(config.devices, config.nodes)
     from train.pipeline import train
 
-    return train(data_config, config, resumed, songs)
+    return train(data_config, config, resumed, songs, given=parser.given)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,9 @@ class Parser(ArgumentParser):
         self._leading = argparse.ArgumentParser(
             add_help=False, allow_abbrev=False, exit_on_error=False
         )
+        self._leading.add_argument("--config", action="append")
         self._file_of: dict[str, Callable[[str], Path]] = {}
+        self.given: frozenset[str] = frozenset()
 
     def add_defaults_option(self, name: str, file_of: Callable[[str], Path], **kwargs: Any) -> None:
         """Add an option whose value leads to a config file; options given beside it win.
@@ -155,17 +157,30 @@ class Parser(ArgumentParser):
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *others: Any, **kwargs: Any
     ) -> Namespace:
-        """The options: defaults, then those of a preset's file, then those given, in order."""
+        """The options: defaults, then those of a preset's file, then those given, in order.
+
+        `given` are then the names of those on the command line, and of those in the file of
+        --config whose values are not the defaults.
+        """
         try:
-            leading, _ = self._leading.parse_known_args(args)
+            leading, rest = self._leading.parse_known_args(args)
         except argparse.ArgumentError as error:
             self.error(str(error))
-        given = {name: value for name, value in vars(leading).items() if value is not None}
-        if len(given) > 1:
-            self.error(f"{' and '.join(map(flag, given))}: give one of them")
-        files = [self._file_of[name](value) for name, value in given.items()]
+        values = {name: value for name, value in vars(leading).items() if value is not None}
+        configured = values.pop("config", None) is not None
+        if len(values) > 1:
+            self.error(f"{' and '.join(map(flag, values))}: give one of them")
+        files = [self._file_of[name](value) for name, value in values.items()]
         self.default_config_files = [glob.escape(str(file)) for file in files]
-        return super().parse_args(args, *others, **kwargs)
+        parsed = super().parse_args(args, *others, **kwargs)
+        self.default_config_files = []
+        bare = kwargs | {"defaults": False}
+        self.given = frozenset(super().parse_args(rest, *others, **bare).keys())
+        if configured:
+            own, config = self.get_defaults(), super().parse_args(args, *others, **bare)
+            self.given |= {n for n, value in config.items() if n in own and value != own[n]}
+        self.default_config_files = [glob.escape(str(file)) for file in files]
+        return parsed
 
     def refuse_changes(self, args: Namespace, *configs: type) -> None:
         """A usage error if an option was given beside an option of `add_defaults_option`."""

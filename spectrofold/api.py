@@ -43,7 +43,7 @@ def train(data: str | Path, **options: Any) -> Path:
 
     configs = _configs({"data": str(data)} | options, DataConfig, TrainConfig, SongConfig)
     data_config, config, songs = configs
-    if train(data_config, config, None, songs) == INTERRUPTED:
+    if train(data_config, config, None, songs, given=options.keys()) == INTERRUPTED:
         raise KeyboardInterrupt
     return (Path(config.out) / "latest").resolve()
 

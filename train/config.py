@@ -39,6 +39,11 @@ class TrainConfig:
     weights: str | None = option(
         None, "file of weights to start from: timm's, torchvision's or a model.pth", MODEL
     )
+    weights_digest: str | None = option(
+        None,
+        "digest of the weights to start from, as in the config.yaml of a run: others are refused",
+        MODEL,
+    )
     pooling: Literal["auto", "stages", "last"] = option(
         "auto",
         "embed a picture by textures of several stages or by the last stage alone; auto means "

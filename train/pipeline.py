@@ -3,6 +3,7 @@
 import copy
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from importlib.metadata import version
@@ -22,7 +23,6 @@ from data.prepare import PreparedPictures, prepare
 from data.split_file import write_split
 from data.summary import class_table
 from render.songs import SongConfig, draw_songs, holds_songs, pictures_folder
-from train.checkpoint import weights_digest
 from train.config import TrainConfig
 from train.devices.distributed import agreed, first
 from train.devices.fabric import describe, first_speaks, make_fabric
@@ -32,11 +32,11 @@ from train.evaluate.frozen_features import FrozenFeatures
 from train.evaluate.leakage import leak_report
 from train.evaluate.novelty import describe_batches
 from train.export.onnx import picture_program
+from train.loop.checkpoint import weights_digest
 from train.loop.cross_validation import cross_validate
 from train.loop.embeddings import embeddings_of
 from train.loop.inference import apply
 from train.loop.loggers import EpochLog, Silent
-from train.loop.lr_finder import find_and_draw
 from train.loop.optim import check_optimizer
 from train.loop.state import Fold, Log, Progress
 from train.loop.trainer import EmbeddingCache, Trainer
@@ -57,6 +57,8 @@ from train.run_folder import (
     settings_of,
 )
 from train.tabular.training import table_training
+from train.tune.lr_finder import find_and_draw
+from train.unused_options import Plan, asks_for_finetuning, notes_on_unused, used_options
 
 if TYPE_CHECKING:
     import onnx
@@ -70,17 +72,22 @@ def train(
     config: TrainConfig,
     resumed: Path | None,
     songs: SongConfig | None = None,
+    *,
+    given: Collection[str] = (),
 ) -> int:
     """Train as configured, in a new run folder or the one to go on with; returns an exit code.
 
-    Recordings are first drawn as pictures, as `songs` says.
+    Recordings are first drawn as pictures, as `songs` says. given: names of the options that were
+    asked for: those of fine-tuning ask for it, those that have no effect are named.
     """
     root, drawn = root_of(data_config.data), DONE
-    if holds_songs(root):
+    if config.finetune == "auto" and asks_for_finetuning(given, data_config, config):
+        config = replace(config, finetune="all")
+    if has_songs := holds_songs(root):
         drawn = _draw(root, songs or SongConfig(), config)
         root = pictures_folder(root)
     with first_speaks():
-        return _train_on(root, data_config, config, resumed) or drawn
+        return _train_on(root, data_config, config, resumed, given, has_songs) or drawn
 
 
 def _draw(root: Path, songs: SongConfig, config: TrainConfig) -> int:
@@ -95,13 +102,20 @@ def _draw(root: Path, songs: SongConfig, config: TrainConfig) -> int:
 
 
 def _train_on(
-    root: Path, data_config: DataConfig, config: TrainConfig, resumed: Path | None
+    root: Path,
+    data_config: DataConfig,
+    config: TrainConfig,
+    resumed: Path | None,
+    given: Collection[str],
+    has_songs: bool,
 ) -> int:
     started = time.monotonic()
     split_file = str(resumed / SPLIT) if resumed else data_config.split
     data_config = replace(data_config, data=str(root.resolve()))
     prepare_kind = table_training if is_table(root) else picture_training
     training: Training = prepare_kind(root, replace(data_config, split=split_file), config)
+    plan = training.plan(data_config, songs=has_songs)
+    training = training.noting([] if resumed else notes_on_unused(given, plan))
     notes = [f"note: {note}" for note in training.ready.notes]
     print(
         class_table(training.ready.class_counts, f"{training.unit}s"), *notes, sep="\n", flush=True
@@ -109,9 +123,7 @@ def _train_on(
     if data_config.leak_check or config.find_rate:
         return measure_only(training, data_config)
     if not resumed and training.fabric.is_global_zero:
-        resumed = new_run(
-            Path(config.out), training.name, asdict(data_config) | asdict(training.config)
-        )
+        resumed = new_run(Path(config.out), training.name, used_options(plan))
         write_split(resumed / SPLIT, training.ready.examples, training.ready.split)
     folder = agreed(training.fabric, resumed)
     return train_and_report(training, folder, settings_of(folder, root), started)
@@ -197,6 +209,23 @@ class PictureTraining:
     weights: str
     cache: EmbeddingCache | None = None
     unit = "picture"
+
+    def plan(self, data_config: DataConfig, *, songs: bool) -> Plan:
+        """What is going to be done, with all that was found named: network, weights, size."""
+        width, height = self.ready.pictures.spec.width, self.ready.pictures.spec.height
+        weights = self.config.weights and str(Path(self.config.weights).resolve())
+        random_weights = self.weights == RANDOM
+        digest = None if random_weights else weights_digest(self.backbone.state_dict())
+        return Plan(
+            data=replace(data_config, image_size=f"{width}x{height}"),
+            config=replace(self.config, model=self.name, weights=weights, weights_digest=digest),
+            songs=songs,
+            random_weights=random_weights,
+        )
+
+    def noting(self, notes: list[str]) -> "PictureTraining":
+        """The same with these notes before the others."""
+        return replace(self, ready=replace(self.ready, notes=[*notes, *self.ready.notes]))
 
     def trainer(self, folder: Path, log: Log) -> Trainer:
         """A trainer whose folds all start from this backbone."""

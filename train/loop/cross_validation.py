@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from train.checkpoint import read_torch, write_torch
 from train.devices.distributed import agreed, barrier, share
+from train.loop.checkpoint import read_torch, write_torch
 from train.loop.embeddings import Embeddings, embeddings_of
 from train.loop.fit import fit
 from train.loop.head import fit_heads

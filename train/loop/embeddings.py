@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from train.checkpoint import weights_digest
+from train.loop.checkpoint import weights_digest
 from train.loop.inference import frozen_features, progress_bar
 from train.loop.state import Batch
 from train.loop.trainer import Trainer

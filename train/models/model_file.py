@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from train.checkpoint import read_torch, write_torch
+from train.loop.checkpoint import read_torch, write_torch
 from train.models.backbone import create_backbone
 from train.models.classifier import Classifier
 from train.models.ensemble import Weights, ensemble_of, weights_of_members

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import nn
 
 from render.settings import RenderSettings
 from train.config import TrainConfig
+from train.loop.checkpoint import weights_digest
 from train.loop.seeds import Stream, derived_seed
 from train.models.audio import mobilenet as heard
 from train.models.backbone import create_backbone
@@ -43,22 +45,49 @@ def backbone_with_weights(
     if config.weights:
         state, saved_as = read_weights(Path(config.weights))
         name = config.model or saved_as or heard.name_of(state) or DEFAULT
-        return _filled(create(name), name, state, config.weights), name, config.weights
-    candidates = [config.model] if config.model else [DEFAULT]
+        backbone = _filled(create(name), name, state, config.weights)
+        if not _as_asked(backbone, config.weights_digest):
+            raise ValueError(f"{config.weights} holds other weights than {_THAT_RUN}")
+        return backbone, name, config.weights
+    return _published(config, create, drawn)
+
+
+_THAT_RUN = (
+    "those of the run whose --weights-digest is given: give its file with --weights, or leave out "
+    "weights_digest to start from others"
+)
+
+
+def _as_asked(backbone: nn.Module, digest: str | None) -> bool:
+    """Whether a filled network has the weights of this digest, where one is asked for."""
+    return digest is None or weights_digest(backbone.state_dict()) == digest
+
+
+def _published(
+    config: TrainConfig, create: Callable[[str], Any], drawn: RenderSettings | None
+) -> tuple[Any, str, str]:
+    """The same with the weights that others published: in a cache, on the hub, or bundled."""
+    names = [config.model] if config.model else [DEFAULT]
     if config.model is None and drawn and not heard.drawn_otherwise(heard.DEFAULT, drawn):
-        candidates.insert(0, heard.DEFAULT)
-    for name in candidates:
+        names.insert(0, heard.DEFAULT)
+    for name in names:
         backbone = create(name)
         if isinstance(backbone, SequenceNetwork):  # nobody has published weights of these
             return backbone, name, RANDOM
-        if source := cached_file(backbone) or downloaded_file(backbone):
-            state = read_weights(source)[0]
-            return _filled(backbone, name, state, str(source)), name, source.name
-    if config.model is None:
-        name, backbone = BUNDLED, create(BUNDLED)
+        for look in (cached_file, downloaded_file):
+            if source := look(backbone):
+                filled = _filled(backbone, name, read_weights(source)[0], str(source))
+                if _as_asked(filled, config.weights_digest):
+                    return filled, name, source.name
+    name = config.model or BUNDLED
     if file := bundled_file(name):
+        backbone = create(name)
         state = in_timms_names(read_weights(file)[0], backbone)
-        return _filled(backbone, name, state, str(file)), name, "bundled ImageNet weights"
+        filled = _filled(backbone, name, state, str(file))
+        if _as_asked(filled, config.weights_digest):
+            return filled, name, "bundled ImageNet weights"
+    if config.weights_digest:
+        raise ValueError(f"no weights of {name} here, or on the hub, are {_THAT_RUN}")
     raise ValueError(_ways_out(name))
 
 

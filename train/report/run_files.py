@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lightning_fabric import Fabric
 
 from common.files import write_text
+from data.config import DataConfig
 from data.prepare import Prepared
 from train.config import TrainConfig
 from train.evaluate.final_test import (
@@ -29,6 +30,7 @@ from train.report.model_card import write_card
 from train.report.page import write_report
 from train.report.run_report import EvaluationProtocol, RunReport
 from train.run_folder import RunSettings
+from train.unused_options import Plan
 
 if TYPE_CHECKING:
     import onnx
@@ -65,6 +67,14 @@ class Training(Protocol):
     @property
     def ready(self) -> Prepared:
         """The examples, split."""
+        ...
+
+    def plan(self, data_config: DataConfig, *, songs: bool) -> Plan:
+        """What is going to be done; songs: whether the pictures are drawn from recordings now."""
+        ...
+
+    def noting(self, notes: list[str]) -> "Training":
+        """The same with these notes before the others."""
         ...
 
     def trainer(self, folder: Path, log: Log) -> Trainer:

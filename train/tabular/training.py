@@ -23,6 +23,7 @@ from train.loop.trainer import Trainer
 from train.report.gallery import Answered
 from train.tabular.baselines import Baseline, fit_baselines
 from train.tabular.models import NETWORK, build, check_options
+from train.unused_options import Plan
 
 STRIP = (240, 40)  # width, height of the picture of a row in the report
 
@@ -40,10 +41,18 @@ class TableTraining:
     columns: tuple[str, ...]
     unit = "row"
 
+    def plan(self, data_config: DataConfig, *, songs: bool) -> Plan:
+        """What is going to be done, with the model named."""
+        return Plan(data_config, replace(self.config, model=self.name), songs, table=True)
+
+    def noting(self, notes: list[str]) -> "TableTraining":
+        """The same with these notes before the others."""
+        return replace(self, ready=replace(self.ready, notes=[*notes, *self.ready.notes]))
+
     def trainer(self, folder: Path, log: Log) -> Trainer:
         """A trainer of the model, all of whose layers are trained together."""
-        config = replace(self.config, head_epochs=0)
-        return Trainer.start(self.fabric, self.model, self.ready.pictures, config, folder, log)
+        pictures, config = self.ready.pictures, self.config
+        return Trainer.start(self.fabric, self.model, pictures, config, folder, log)
 
     def fit(self, trainer: Trainer) -> list[Progress]:
         """The progress of every fold, and of the refit where that is asked for."""
@@ -113,4 +122,6 @@ def table_training(root: Path, data_config: DataConfig, config: TrainConfig) -> 
     setting = f"{name} of {n_columns} columns, {describe(fabric)}"
     print(setting, flush=True)
     ready = prepare_table(table, data_config, seed=config.seed)
+    # What is of pictures alone is named as such; all layers of a table's network are trained.
+    config = replace(config, finetune="all", head_epochs=0, mixup=0.0, cutmix=0.0, layer_decay=1.0)
     return TableTraining(name, setting, fabric, config, ready, model, tuple(table.columns))

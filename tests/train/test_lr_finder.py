@@ -8,9 +8,9 @@ from PIL import Image
 
 from tests.helpers import SHORT, TINY, run_script
 from tests.train.loop.test_cross_validation import Noise, start
-from train.loop import lr_finder as rate_finder
-from train.loop.lr_finder import RANGES, find_rate, suggestion
 from train.loop.state import Fold
+from train.tune import lr_finder as rate_finder
+from train.tune.lr_finder import RANGES, find_rate, suggestion
 
 RATES = np.geomspace(1e-5, 10, 100)
 
