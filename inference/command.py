@@ -15,7 +15,7 @@ from common.text import printable
 from inference.cluster import on_cluster
 from inference.config import PredictConfig
 from inference.inputs import STDIN, expand, standard_input_as_file
-from inference.output import Table, as_dict, as_json, lines_of, write_playlists
+from inference.output import Table, as_dict, as_json, lines_of, tag, write_playlists
 from inference.prediction import LeftOut, Prediction
 from inference.predictor import load
 from inference.resume import ResumedTable, resumed_table
@@ -176,8 +176,6 @@ def _plot(file: Path, prediction: Prediction, strips: "ClipStrips") -> None:
 
 def _tag(prediction: Prediction, config: PredictConfig) -> LeftOut | None:
     """Tag a recording and print what was done; why that failed, if it did."""
-    from inference.tags import tag
-
     try:
         done = tag(prediction, config.min_probability, config.dry_run)
         print("tag:", printable(done), file=sys.stderr)

@@ -25,11 +25,17 @@ class Model(Preprocessing):
 
         Raises ValueError when the network's answer is none: its weights are damaged, or made so.
         """
-        logits = self.network.logits(inputs)
-        if logits.shape != (len(inputs), len(self.classes)):
+        return self.calibrated(self.network.logits(inputs), len(inputs))
+
+    def calibrated(self, logits: np.ndarray, n_inputs: int) -> np.ndarray:
+        """float64 (B, C): the probabilities that logits (B, C) of B inputs stand for.
+
+        Raises ValueError as `probabilities`.
+        """
+        if logits.shape != (n_inputs, len(self.classes)):
             raise ValueError(
                 f"the network's answer has the shape {logits.shape}; expected "
-                f"{len(inputs)} rows of {len(self.classes)} classes"
+                f"{n_inputs} rows of {len(self.classes)} classes"
             )
         probabilities = probabilities_of(logits, self.facts.temperature)
         if not np.isfinite(probabilities).all():

@@ -1,4 +1,4 @@
-"""Answers as lines, tables, JSON and playlists."""
+"""Answers as lines, tables, JSON, playlists and tags."""
 
 import csv
 import json
@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from common.files import write_text
 from common.text import UNPRINTABLE, printable
 from inference.prediction import ClipPrediction, Prediction
+from render.audio.tags import genres_of, retagged
 
 CERTAIN, LIKELY = 0.9, 0.7  # probabilities from which on a sentence says so
 
@@ -155,3 +156,29 @@ def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Pat
         write_text(file, "\n".join(["#EXTM3U", *paths]) + "\n")
         written.append(file)
     return written
+
+
+def tag(prediction: Prediction, min_probability: float, dry_run: bool) -> str:
+    """Write the class as genre into the file's tags, or with dry_run only say so; what was done.
+
+    A file whose answer is unsure or less likely than min_probability is left as it is. Raises
+    ValueError when the file's format takes no tags or its tags cannot be written.
+    """
+    path = Path(prediction.path).resolve()
+    if not prediction.timeline:
+        return f"{prediction.path}: left as it is: not a recording"
+    if prediction.unsure:
+        return f"{prediction.path}: left as it is: unsure, {prediction.unsure}"
+    if prediction.probability < min_probability:
+        return (
+            f"{prediction.path}: left as it is: {prediction.label} has only "
+            f"{prediction.probability:.2f}, less than {min_probability:.2f}"
+        )
+    before = ", ".join(genres_of(path))
+    if before == prediction.label:
+        return f"{prediction.path}: genre is {before} already"
+    if not dry_run:
+        with retagged(path, [prediction.label]) as copy:
+            copy.replace(path)
+    verb = "genre would change" if dry_run else "genre changed"
+    return f"{prediction.path}: {verb} from {before or 'nothing'} to {prediction.label}"

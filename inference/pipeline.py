@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ READ_AHEAD = 64  # pictures that are read before the network has seen them
 FILES_AHEAD = 4  # of each core, that are begun while an earlier file is still being answered
 
 OnClip = Callable[[Clip, np.ndarray], None]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,21 @@ def predict_side_by_side(
     files but the network, so no core waits for another. Memory does not grow with their number.
     """
     answer = partial(predict_file, model, batch_size=batch_size, cutting=cutting)
-    waiting: deque[Future[Prediction | LeftOut]] = deque()
-    with ThreadPoolExecutor(n_threads, initializer=model.network.begin_thread) as pool:
+    yield from in_order(answer, files, n_threads, model.network.begin_thread)
+
+
+def in_order(
+    answer: Callable[[str], Answer],
+    files: Iterable[str],
+    n_threads: int,
+    begin_thread: Callable[[], None],
+) -> Iterator[Answer]:
+    """The answers for the files, in their order, n_threads at a time and few ahead of the last.
+
+    begin_thread: called in each thread before its first file.
+    """
+    waiting: deque[Future[Answer]] = deque()
+    with ThreadPoolExecutor(n_threads, initializer=begin_thread) as pool:
         try:
             for path in files:
                 waiting.append(pool.submit(answer, path))

@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": ("train.compare.__main__", "compare finished runs"),
     "tune": ("train.tune.__main__", "search for better options"),
     "export": ("train.export.__main__", "write a model in other forms"),
+    "library": ("inference.library.__main__", "ask, list and tag a library of music"),
     "explain": ("inference.explain.__main__", "show what an answer hangs on"),
 }
 

@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from PIL import Image
 
+from inference.output import tag
 from inference.plot import clip_edges
-from inference.tags import tag
 from predict import ClipPrediction, Predictor, load
 from tests.helpers import ROOT, run_script
 from tests.sounds import SR, notes, write_sound

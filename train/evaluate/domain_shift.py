@@ -54,20 +54,15 @@ def _rms(values: np.ndarray) -> np.ndarray:
 
 def distances(embeddings: np.ndarray, reference: DomainReference) -> np.ndarray:
     """Distance float (n,) of each embedding (n, F) from the middle of the known ones."""
-    return _rms(_standardised(embeddings, reference))
+    return _rms(reference.standardised(embeddings))
 
 
 def shift(embeddings: np.ndarray, reference: DomainReference, n_groups: int) -> float:
     """How far the middle of embeddings (n, F) of so many groups is off; 1 is usual among known."""
-    off = _rms(_standardised(embeddings, reference).mean(axis=0, keepdims=True))[0]
+    off = _rms(reference.standardised(embeddings).mean(axis=0, keepdims=True))[0]
     # The middle of few groups is off by chance: as much as the root of their number tells.
     by_chance = max(1.0, float(np.sqrt(reference.n_groups / n_groups)))
     return float(off / (reference.usual_shift * by_chance))
-
-
-def _standardised(embeddings: np.ndarray, reference: DomainReference) -> np.ndarray:
-    mean, scale = np.array(reference.mean), np.array(reference.scale)
-    return (embeddings - mean) / scale
 
 
 Change = tuple[str, Callable[[torch.Tensor], torch.Tensor]]

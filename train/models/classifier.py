@@ -113,6 +113,11 @@ class Classifier(Head):
         """Logits (B, C) of pictures."""
         return self.classify(self.features(inputs))
 
+    def logits_and_embeddings(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, C) and embeddings (B, F) of pictures, in one pass."""
+        embeddings = self.features(images)
+        return self.classify(embeddings), embeddings
+
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, F) of pictures."""
         images = images.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)

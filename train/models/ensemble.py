@@ -50,6 +50,16 @@ class Ensemble(nn.Module):
         return mean_logits(torch.stack([member(inputs) for member in self.members]),
                            self.temperature)  # fmt: skip
 
+    def logits_and_embeddings(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, C) and embeddings (B, F) of pictures, each backbone run once."""
+        if self.one_backbone:
+            embeddings = self.features(images)
+            return self.classify(embeddings), embeddings
+        pairs = [member.logits_and_embeddings(images) for member in self.members]  # type: ignore[operator]
+        logits = torch.stack([own for own, _ in pairs])
+        embeddings = torch.stack([own for _, own in pairs]).mean(dim=0)
+        return mean_logits(logits, self.temperature), embeddings
+
     def features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, F): those of the backbone, or the mean of those of several."""
         if self.one_backbone:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from common.fields import Fields
 from data.images.read import ImageSpec
 from render.settings import RenderSettings
@@ -72,6 +74,11 @@ class DomainReference:
     usual_shift: float
     n_groups: int
     colour_map: str | None = None
+
+    def standardised(self, embeddings: np.ndarray) -> np.ndarray:
+        """Embeddings float (..., F) in units of the spread of the known ones about their mean."""
+        standard: np.ndarray = (embeddings - np.array(self.mean)) / np.array(self.scale)
+        return standard
 
     @classmethod
     def from_fields(cls, fields: Fields) -> "DomainReference":

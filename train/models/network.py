@@ -8,7 +8,7 @@ import numpy as np
 from data.images.read import ImageSpec
 from train.models import onnx_file
 from train.models.facts import ModelFacts
-from train.models.onnx_program import Program
+from train.models.onnx_program import EMBEDDINGS, Program
 from train.run_folder import existing_model
 
 if TYPE_CHECKING:
@@ -119,9 +119,28 @@ class OnnxNetwork:
         """As of every `Network`."""
         if inputs.ndim == 4:
             inputs = inputs.transpose(0, 3, 1, 2)
+        if self.has_embeddings:
+            (logits,) = self._program.run(inputs, ["logits"])
+            return np.asarray(logits)
         *others, last = self._program.run(inputs)
         # scikit-learn's programs have two outputs, of which the last is probabilities
         return np.log(np.clip(last, 1e-6, 1)) if others else np.asarray(last)
+
+    @property
+    def has_embeddings(self) -> bool:
+        """Whether the program gives embeddings beside its logits, as those of pictures do."""
+        return self._program.outputs == ("logits", EMBEDDINGS)
+
+    def logits_and_embeddings(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits float32 (B, C) and embeddings (B, F) of pictures as for `logits`, in one pass.
+
+        Only of a program that `has_embeddings`. Raises ValueError when they are no such arrays.
+        """
+        logits, embeddings = self._program.run(pictures.transpose(0, 3, 1, 2))
+        shape = np.shape(embeddings)
+        if len(shape) != 2 or len(embeddings) != len(pictures) or not np.isfinite(embeddings).all():
+            raise ValueError(f"the model's embeddings are damaged (their shape is {shape})")
+        return np.asarray(logits), np.asarray(embeddings)
 
 
 def open_network(file: str | Path) -> tuple[Network, ModelFacts]:

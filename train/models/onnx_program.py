@@ -5,7 +5,7 @@ large, and numbers may be kept in any other file.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ MAX_BYTES = 2**31 - 1  # protobuf has no more
 MAX_NODES = 100_000
 MAX_SECONDS = 120.0  # of one batch; a small network takes a hundredth of a second
 WORKING_BYTES = 1_000_000_000  # of memory beyond what the weights need, in which a batch fits
+EMBEDDINGS = "embeddings"  # the name of a program's second output
 PIECE = 16  # inputs at a time: more gain nothing on a processor
 # Numbers of the fields in onnx.proto.
 GRAPH, METADATA, FUNCTIONS = 7, 14, 25
@@ -54,29 +55,31 @@ class Program:
             raise ValueError(_first_line(error)) from None
         self._data = data
         self._input = self._session.get_inputs()[0].name
+        self.outputs = tuple(output.name for output in self._session.get_outputs())
         self._new_run = onnxruntime.RunOptions
 
     def on_one_thread(self) -> "Program":
         """The same program, each of whose runs takes one core: for runs from many threads."""
         return Program(self._data, n_threads=1)
 
-    def run(self, inputs: np.ndarray) -> list[Any]:
-        """The outputs for inputs (B, ...), for PIECE of them at a time.
+    def run(self, inputs: np.ndarray, outputs: Sequence[str] | None = None) -> list[Any]:
+        """The outputs, all or those named, for inputs (B, ...), for PIECE of them at a time.
 
         Raises ValueError when the program does not take them, or goes on for MAX_SECONDS.
         """
-        pieces = [self._run(inputs[i : i + PIECE]) for i in range(0, max(1, len(inputs)), PIECE)]
+        starts = range(0, max(1, len(inputs)), PIECE)
+        pieces = [self._run(inputs[i : i + PIECE], outputs) for i in starts]
         if len(pieces) == 1:
             return pieces[0]
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
-    def _run(self, inputs: np.ndarray) -> list[Any]:
+    def _run(self, inputs: np.ndarray, names: Sequence[str] | None) -> list[Any]:
         running = self._new_run()
         timer = threading.Timer(MAX_SECONDS, setattr, (running, "terminate", True))
         timer.daemon = True
         timer.start()
         try:
-            outputs: list[Any] = self._session.run(None, {self._input: inputs}, running)
+            outputs: list[Any] = self._session.run(names, {self._input: inputs}, running)
         except Exception as error:
             raise ValueError(f"the model's program fails: {_first_line(error)}") from None
         finally:

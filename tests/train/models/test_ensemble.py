@@ -146,3 +146,13 @@ def test_an_ensemble_of_tables_answers_alike(tmp_path: Path) -> None:
     refused = run_script("main.py", *common, "--model", "svm", "--final", "ensemble")
     assert refused.returncode == 1
     assert "--final ensemble" in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("one_backbone", [True, False])
+def test_logits_and_embeddings_come_from_one_pass(one_backbone: bool, images: torch.Tensor) -> None:
+    """Of one backbone or of three: what `forward` and `features` say apart."""
+    model = ensemble_of(classifier(9), members(one_backbone=one_backbone), 0.7).eval()
+    with torch.inference_mode():
+        logits, embeddings = model.logits_and_embeddings(images)
+        torch.testing.assert_close(logits, model(images))
+        torch.testing.assert_close(embeddings, model.features(images))

@@ -143,8 +143,10 @@ def test_a_stage_of_many_channels_is_explained_and_exported(tmp_path: Path) -> N
     assert grad_cam(model, images, 1).shape == (2, 64, 64)
     onnx.save(picture_program(model, facts_of_pictures(64, 64).image), tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
-    [answered] = session.run(None, {"images": images.numpy()})
+    answered, embedded = session.run(["logits", "embeddings"], {"images": images.numpy()})
     assert np.allclose(answered, logits.numpy(), atol=1e-3)
+    with torch.inference_mode():
+        assert np.allclose(embedded, model.features(images).numpy(), atol=1e-3, rtol=1e-3)
 
 
 def test_heat_of_a_classifier_of_stages_is_where_the_classes_differ() -> None:

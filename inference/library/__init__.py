@@ -1,0 +1,1 @@
+"""A library of music, kept in an index."""

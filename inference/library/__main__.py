@@ -1,0 +1,56 @@
+"""A library of music: asked, listed and tagged by what a model hears.
+
+python -m inference.library scan MUSIC --model runs/latest    hear what is new; goes on if stopped
+python -m inference.library similar SONG                      nearest songs; song.mp3@1:20 a moment
+python -m inference.library doubtful                          what to check first
+python -m inference.library odd CLASS|FOLDER|LIST.m3u8        what does not belong there
+python -m inference.library stats                             classes, years, how like the training
+python -m inference.library tag --precision 0.95 [--write]    genres where they are right so often
+python -m inference.library undo                              the files as they were before
+"""
+
+from dataclasses import fields
+
+from common.cli import config_from, make_parser, run
+from common.validation import flag
+from inference.library.config import (
+    CONFIGS,
+    VERBS,
+    LibraryConfig,
+    ListConfig,
+    Request,
+    ScanConfig,
+    TagConfig,
+    WriteConfig,
+)
+
+
+def main() -> int:
+    """Parse and do what is asked; the exit code says whether some files were left out."""
+    parser = make_parser("python -m inference.library", (__doc__ or "").strip(), *CONFIGS)
+    parser.add_argument("verb", metavar="VERB", choices=VERBS, help=", ".join(VERBS))
+    parser.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="what VERB is about")
+    args = parser.parse_args()
+    argument, takes = VERBS[args.verb]
+    if len(args.arguments) != (argument is not None):
+        expected = f"{argument} is expected" if argument else "nothing is expected"
+        parser.error(f"{args.verb}: {expected} behind it, {len(args.arguments)} words are given")
+    defaults = parser.get_defaults()
+    for field in (f for config in CONFIGS[1:] if config not in takes for f in fields(config)):
+        if args[field.name] != defaults[field.name]:
+            parser.error(f"{flag(field.name)} is no option of {args.verb}")
+    request = Request(
+        tuple(args.arguments),
+        config_from(args, LibraryConfig),
+        config_from(args, ScanConfig),
+        config_from(args, ListConfig),
+        config_from(args, TagConfig),
+        config_from(args, WriteConfig),
+    )
+    from inference.library.command import COMMANDS  # numpy takes a tenth of a second to import
+
+    return COMMANDS[args.verb](request)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,277 @@
+"""What python -m inference.library does, verb by verb; each returns the exit code."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
+from common.text import printable
+from inference.library.config import Request
+from inference.library.index import Index, IndexedModel, Song
+from inference.library.precision import Threshold
+from inference.library.similar import (
+    Embeddings,
+    Query,
+    nearest,
+    query_of_indexed,
+    split_moment,
+)
+from inference.prediction import LeftOut
+
+
+def scan(request: Request) -> int:
+    """Hear what is new below a folder and say what was found."""
+    from tqdm import tqdm
+
+    from inference.clips import Cutting
+    from inference.library.analysis import open_analyser
+    from inference.library.scan import compare, hear, note, waiting
+    from inference.predictor import n_cores
+
+    root, file = Path(request.arguments[0]), Path(request.library.index)
+    given = request.library.model or (_last_model(file) if file.is_file() else "runs/latest")
+    clips = request.scan.clips
+    analyser = open_analyser(given, Cutting(n_clips=clips))
+    with Index(file, create=True) as index, index.changing():
+        model = index.add_model(
+            _digest(analyser.file), clips or 0, analyser.file, analyser.model.classes
+        )
+        difference = compare(index, root)
+        note(index, difference)
+        files = waiting(index, model, difference)
+        print(
+            f"{len(difference.found)} recordings in {root}: {len(files)} to hear"
+            f" ({len(difference.changed)} changed), {len(difference.moved)} moved, "
+            f"{len(difference.removed)} removed",
+            flush=True,
+        )
+        heard = hear(index, model, analyser, files, n_cores())
+        failed = [
+            one
+            for one in tqdm(heard, total=len(files), unit=" songs", disable=None, delay=1)
+            if isinstance(one.found, str)
+        ]
+        n_answered = len(index.numbers(model))
+    for one in failed:
+        print(f"error: {printable(str(one.found))}", file=sys.stderr)
+    print(f"{file}: {n_answered} songs answered by {analyser.file}")
+    if failed:
+        return SOME_LEFT_OUT if n_answered else BAD_INPUT
+    return DONE
+
+
+def similar(request: Request) -> int:
+    """Print the songs nearest to one, or to a moment of it."""
+    with _opened(request) as (index, model):
+        path, moment = split_moment(request.arguments[0])
+        query = query_of_indexed(index, model, path) if moment is None else None
+        if query is None:
+            query = _query_of_file(model, path, moment)
+        near = nearest(index, model, Embeddings(index, model), query, request.list.n)
+        songs = {song.id: song for song in index.songs(model, [one.song for one in near])}
+    for one in near:
+        _print(f"{one.kind} {one.cosine:.3f}", songs[one.song])
+    return DONE
+
+
+def _query_of_file(model: IndexedModel, path: str, moment: float | None) -> Query:
+    from common.files import check_regular
+    from data.corrections import digest_of
+    from inference.clips import Cutting
+    from inference.library.analysis import open_analyser
+
+    check_regular(path)
+    # As the index was made, or its fingerprints would be of other moments.
+    cutting = Cutting(n_clips=None if moment is not None else model.clips or None)
+    found = open_analyser(model.file, cutting).analyse(Path(path), moment)
+    if moment is not None:
+        return Query(found.embedding)
+    seconds = found.prediction.timeline[-1].end_s
+    return Query(found.embedding, Path(path), digest_of(Path(path)), seconds, found.fingerprint)
+
+
+def doubtful(request: Request) -> int:
+    """Print the songs whose check is worth most."""
+    from inference.library.review import most_doubtful
+
+    with _opened(request) as (index, model):
+        songs = list(index.songs(model))
+        ranked = most_doubtful(songs, Embeddings(index, model), request.list.n)
+    for gain, song in ranked:
+        _print(f"{gain:.3f}", song)
+    return DONE
+
+
+def odd(request: Request) -> int:
+    """Print what is least like the rest of a class, a folder or a playlist."""
+    from inference.library.review import least_like_the_rest, members
+
+    with _opened(request) as (index, model):
+        some = members(index.songs(model), request.arguments[0], model.classes)
+        ranked = least_like_the_rest(some, Embeddings(index, model), request.list.n)
+    for likeness, song in ranked:
+        _print(f"{likeness:.3f}", song)
+    return DONE
+
+
+def stats(request: Request) -> int:
+    """Print how many songs each class and each decade has, and how like the training they are."""
+    from inference.library.review import summary
+
+    with _opened(request) as (index, model):
+        lines = summary(list(index.songs(model)), index.failures(model))
+    print(*(printable(line, keep="\t") for line in lines), sep="\n")
+    return DONE
+
+
+def tag(request: Request) -> int:
+    """Say what the promise covers, and print or write the genres that it covers."""
+    from inference.library.tagging import changes, is_covered, write
+
+    with _opened(request) as (index, model):
+        limits = _limits(model, request)
+        songs = list(index.songs(model))
+        covered = sum(is_covered(song, limits) for song in songs)
+        planned = list(changes(songs, limits, add=request.write.add))
+        print(
+            f"{covered} of {len(songs)} songs ({covered / max(1, len(songs)):.0%}) are covered; "
+            f"{len(planned)} have another genre or none"
+        )
+        if not request.write.write:
+            for change in planned:
+                _print_change(change.song.file.path, change.before, change.after)
+            print("nothing is written; tag --write does it, and undo takes it back")
+            return DONE
+        n_written, left_out = 0, list[LeftOut]()
+        with index.changing():
+            for one in write(index, planned):
+                if isinstance(one, LeftOut):
+                    left_out.append(one)
+                else:
+                    _print_change(one.song.file.path, one.before, one.after)
+                    n_written += 1
+    print(f"{n_written} files tagged; python -m inference.library undo takes it back")
+    return _exit_code(n_written, left_out)
+
+
+def undo(request: Request) -> int:
+    """Give the files of the last tagging, or of all, their bytes back."""
+    from itertools import takewhile
+
+    from inference.library import tagging
+    from inference.library.journal import Journal
+
+    if request.write.add or request.write.write:
+        raise ValueError("undo takes --all-runs only; --add and --write are options of tag")
+    n_undone, left_out = 0, list[LeftOut]()
+    with Index(Path(request.library.index)) as index, index.changing():
+        journal = Journal(index)
+        last = journal.next_run() - 1
+        entries = takewhile(lambda e: request.write.all_runs or e.run == last, journal.entries())
+        for one in tagging.undo(index, entries):
+            if isinstance(one, LeftOut):
+                left_out.append(one)
+            else:
+                _print_change(one.path, one.after, one.before)
+                n_undone += 1
+    print(f"{n_undone} files are as they were before")
+    return _exit_code(n_undone, left_out)
+
+
+def _exit_code(n_done: int, left_out: list[LeftOut]) -> int:
+    for one in left_out:
+        print(f"error: {printable(one.reason)}", file=sys.stderr)
+    if left_out:
+        return SOME_LEFT_OUT if n_done else BAD_INPUT
+    return DONE
+
+
+def _limits(model: IndexedModel, request: Request) -> dict[str, Threshold]:
+    """The threshold of each class for the precision that is asked; said line by line."""
+    from inference.library.precision import read_held_out, thresholds
+
+    config = request.tag
+    file = Path(config.predictions or model.file.with_name("predictions.csv"))
+    if not file.is_file():
+        raise ValueError(
+            f"no held-out answers at {file}, so nothing can be promised; give --predictions FILE, "
+            "the predictions.csv of the run that trained the model"
+        )
+    held_out = read_held_out(file, model.classes)
+    limits = thresholds(held_out, config.precision, together=config.together)
+    for label, one in limits.items():
+        name = "all classes" if config.together else label
+        told = f"{one.n_right} of {one.n} held-out songs right, at least {one.at_least:.1%}"
+        if one.probability is None:
+            print(
+                f"{printable(name)}: not promised: {told}; it takes {one.n_needed} independent "
+                "songs even if all are right"
+            )
+        else:
+            print(f"{printable(name)}: from probability {one.probability:.3f} on: {told}")
+        if config.together:
+            break
+    return limits
+
+
+def _print_change(path: Path, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    texts = [", ".join(genres) or "nothing" for genres in (before, after)]
+    print("\t".join(map(printable, (str(path), f"{texts[0]} -> {texts[1]}"))))
+
+
+def _print(score: str, song: Song) -> None:
+    who = " - ".join(text for text in (song.tags.artist, song.tags.title) if text)
+    p = song.prediction
+    answer = f"{'unsure, nearest ' if p.unsure else ''}{p.label} {p.probability:.2f}"
+    print("\t".join(map(printable, (score, str(song.file.path), answer, who))))
+
+
+@contextmanager
+def _opened(request: Request) -> Iterator[tuple[Index, IndexedModel]]:
+    """The index and the model that is asked for; ValueError when it has answered for no song."""
+    with Index(Path(request.library.index)) as index:
+        yield index, _chosen(index, index.models(), request.library.model)
+
+
+def _chosen(index: Index, models: list[IndexedModel], given: str | None) -> IndexedModel:
+    if not models:
+        raise ValueError(f"{index.file}: no model has been scanned with; scan MUSIC first")
+    if given is None:
+        return models[0]
+    from train.run_folder import existing_model
+
+    digest = _digest(existing_model(given).with_suffix(".onnx"))
+    for model in models:
+        if model.digest == digest:
+            return model
+    known = ", ".join(str(model.file) for model in models)
+    raise ValueError(
+        f"--model {given}: {index.file} has not been scanned with it, but with {known}"
+    )
+
+
+def _last_model(file: Path) -> str:
+    with Index(file) as index:
+        models = index.models()
+    return str(models[0].file) if models else "runs/latest"
+
+
+def _digest(model: Path) -> str:
+    from data.corrections import digest_of
+
+    try:
+        return digest_of(model)
+    except OSError as error:
+        raise ValueError(f"{model} cannot be read: {error.strerror}") from None
+
+
+COMMANDS: dict[str, Callable[[Request], int]] = {
+    "scan": scan,
+    "similar": similar,
+    "doubtful": doubtful,
+    "odd": odd,
+    "stats": stats,
+    "tag": tag,
+    "undo": undo,
+}

@@ -1,0 +1,380 @@
+"""The index of a library: one SQLite file of its songs and of what models say of them.
+
+Every change is one transaction, and readers do not wait for writers (write-ahead logging), so a
+kill at any moment leaves an index that is whole, and several commands may use it at once. Those
+that change it take turns (`Index.changing`). Paths are bytes: a name need not be UTF-8.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inference.prediction import Prediction
+from render.audio.tags import SongTags
+
+if TYPE_CHECKING:
+    from inference.library.analysis import Analysis
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY, digest TEXT NOT NULL, clips INTEGER NOT NULL, path BLOB NOT NULL,
+    classes TEXT NOT NULL, UNIQUE (digest, clips));
+CREATE TABLE songs (
+    id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, digest TEXT NOT NULL, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, title TEXT NOT NULL, artist TEXT NOT NULL, albumartist TEXT NOT NULL,
+    album TEXT NOT NULL, date TEXT NOT NULL, genres TEXT NOT NULL);
+CREATE TABLE answers (
+    model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+    song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
+    label TEXT NOT NULL, probability REAL NOT NULL, agreement REAL NOT NULL, unsure TEXT,
+    seconds REAL NOT NULL, distance REAL, probabilities BLOB NOT NULL, fingerprint BLOB NOT NULL,
+    PRIMARY KEY (model, song)) WITHOUT ROWID;
+CREATE TABLE embeddings (
+    model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+    song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
+    embedding BLOB NOT NULL, PRIMARY KEY (model, song)) WITHOUT ROWID;
+CREATE TABLE failures (
+    model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+    song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
+    reason TEXT NOT NULL, PRIMARY KEY (model, song)) WITHOUT ROWID;
+CREATE TABLE journal (
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, at TEXT NOT NULL, path BLOB NOT NULL,
+    genres_before TEXT NOT NULL, genres_after TEXT NOT NULL, digest_before TEXT NOT NULL,
+    digest_after TEXT NOT NULL, mtime_ns INTEGER NOT NULL, undo BLOB NOT NULL);
+CREATE INDEX songs_of_digest ON songs (digest);
+CREATE INDEX answers_of_song ON answers (song);
+CREATE INDEX embeddings_of_song ON embeddings (song);
+CREATE INDEX failures_of_song ON failures (song);
+"""
+TAG_COLUMNS = ("title", "artist", "albumartist", "album", "date")
+ANSWER_COLUMNS = "label, probability, agreement, unsure, seconds, distance, probabilities"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it was when it was read. digest: SHA-256, "" if not known."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class IndexedModel:
+    """A model that has answered for songs. clips: how many of each, 0 for all; file: model.onnx."""
+
+    id: int
+    digest: str
+    clips: int
+    file: Path
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song of the index with a model's answer.
+
+    distance: from the middle of the training pictures, 1 for what 95 % of those are within; None
+    where the model file does not tell.
+    """
+
+    id: int
+    file: File
+    tags: SongTags
+    seconds: float
+    distance: float | None
+    prediction: Prediction
+
+
+class Index:
+    """An open index."""
+
+    def __init__(self, file: Path, *, create: bool = False) -> None:
+        """Open the index; ValueError when there is none and it is not to be made, or it is none."""
+        if not create and not file.is_file():
+            raise ValueError(
+                f"no index at {file}; python -m inference.library scan MUSIC makes it, or give "
+                "--index FILE"
+            )
+        self.file = file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.connection = sqlite3.connect(file, timeout=60, isolation_level=None)
+        try:
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = NORMAL")
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            version = self._version()
+        except sqlite3.DatabaseError as error:
+            self.connection.close()
+            raise ValueError(f"{file} is no index of a library ({error})") from None
+        if version != VERSION:
+            self.connection.close()
+            raise ValueError(
+                f"{file} has version {version}, this program reads {VERSION}: give --index FILE "
+                "for another index"
+            )
+
+    def __enter__(self) -> "Index":
+        """The index itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.connection.close()
+
+    def _version(self) -> int:
+        """The version of the schema, which a new file is given here."""
+        ((version,),) = self._rows("PRAGMA user_version")
+        if version or self._rows("SELECT name FROM sqlite_master"):
+            return int(version)
+        with self.transaction():
+            if not self._rows("SELECT name FROM sqlite_master"):  # nobody was faster
+                for statement in SCHEMA.split(";")[:-1]:
+                    self.connection.execute(statement)
+                self.connection.execute(f"PRAGMA user_version = {VERSION}")
+        return VERSION
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Changes that are all made or none."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """The right to change songs and files; ValueError while another process has it."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(f"{self.file}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ValueError(
+                f"{self.file} is being changed by another process; wait until it has ended"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return self.connection.execute(query, values).fetchall()
+
+    # -- models
+
+    def models(self) -> list[IndexedModel]:
+        """The models that were asked, the last one first."""
+        rows = self._rows("SELECT id, digest, clips, path, classes FROM models ORDER BY id DESC")
+        return [
+            IndexedModel(i, digest, clips, path_of(path), tuple(json.loads(classes)))
+            for i, digest, clips, path, classes in rows
+        ]
+
+    def add_model(
+        self, digest: str, clips: int, file: Path, classes: Sequence[str]
+    ) -> IndexedModel:
+        """The model's entry, made or with its file's new place."""
+        values = (digest, clips, os.fsencode(file.resolve()), json.dumps(list(classes)))
+        with self.transaction():
+            self.connection.execute(
+                "INSERT INTO models (digest, clips, path, classes) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (digest, clips) DO UPDATE SET path = excluded.path",
+                values,
+            )
+        return next(m for m in self.models() if (m.digest, m.clips) == (digest, clips))
+
+    # -- songs
+
+    def files(self, root: Path | None = None) -> dict[Path, tuple[int, File]]:
+        """(number, file) of the songs, all or those below a folder, by their paths."""
+        rows = self._rows("SELECT id, path, size, mtime_ns, digest FROM songs")
+        found = {
+            (path := path_of(raw)): (i, File(path, size, mtime_ns, digest))
+            for i, raw, size, mtime_ns, digest in rows
+        }
+        return {path: one for path, one in found.items() if not root or root in path.parents}
+
+    def done(self, model: IndexedModel) -> set[int]:
+        """The numbers of the songs that the model has answered for, or failed on."""
+        query = (
+            "SELECT song FROM answers WHERE model = ? UNION "
+            "SELECT song FROM failures WHERE model = ?"
+        )
+        return {song for (song,) in self._rows(query, model.id, model.id)}
+
+    def move(self, song: int, file: File) -> None:
+        """Give a song a new place or time; its answers stay."""
+        self.connection.execute(
+            "UPDATE songs SET path = ?, size = ?, mtime_ns = ?, digest = ? WHERE id = ?",
+            (os.fsencode(file.path), file.size, file.mtime_ns, file.digest, song),
+        )
+
+    def remove(self, songs: Sequence[int]) -> None:
+        """Forget songs and their answers."""
+        with self.transaction():
+            self.connection.executemany(
+                "DELETE FROM songs WHERE id = ?", [(song,) for song in songs]
+            )
+
+    def set_genres(self, path: Path, genres: Sequence[str]) -> None:
+        """Note the genres that now stand in a file's tags."""
+        self.connection.execute(
+            "UPDATE songs SET genres = ? WHERE path = ?", (json.dumps(genres), os.fsencode(path))
+        )
+
+    def add(self, file: File, tags: SongTags, model: IndexedModel, found: "Analysis | str") -> None:
+        """Note a song and what the model says of it, or why it says nothing, in one step.
+
+        What other models said of an earlier content of the file is forgotten.
+        """
+        texts = [as_utf8(getattr(tags, name)) for name in TAG_COLUMNS]
+        genres = json.dumps([as_utf8(genre) for genre in tags.genres])
+        path = os.fsencode(file.path)
+        with self.transaction():
+            self.connection.execute(
+                "DELETE FROM songs WHERE path = ? AND digest != ?", (path, file.digest)
+            )
+            self.connection.execute(
+                "INSERT INTO songs (path, digest, size, mtime_ns, title, artist, albumartist, "
+                "album, date, genres) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO "
+                "UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns",
+                (path, file.digest, file.size, file.mtime_ns, *texts, genres),
+            )
+            ((song,),) = self._rows("SELECT id FROM songs WHERE path = ?", path)
+            if isinstance(found, str):
+                self.connection.execute(
+                    "INSERT OR REPLACE INTO failures VALUES (?, ?, ?)",
+                    (model.id, song, as_utf8(found)),
+                )
+            else:
+                self._add_answer(model.id, song, found)
+
+    def _add_answer(self, model: int, song: int, found: "Analysis") -> None:
+        p = found.prediction
+        self.connection.execute(
+            f"INSERT OR REPLACE INTO answers (model, song, {ANSWER_COLUMNS}, fingerprint) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                model,
+                song,
+                p.label,
+                p.probability,
+                p.agreement,
+                p.unsure,
+                p.timeline[-1].end_s,
+                found.distance,
+                np.array(list(p.probabilities.values()), np.float32).tobytes(),
+                found.fingerprint.tobytes(),
+            ),
+        )
+        self.connection.execute(
+            "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
+            (model, song, found.embedding.astype(np.float16).tobytes()),
+        )
+
+    def with_digest(self, digest: str) -> dict[int, Path]:
+        """The songs whose files have a digest: paths by number."""
+        rows = self._rows("SELECT id, path FROM songs WHERE digest = ?", digest)
+        return {song: path_of(path) for song, path in rows}
+
+    # -- answers
+
+    def songs(self, model: IndexedModel, only: Sequence[int] | None = None) -> Iterator[Song]:
+        """The songs that the model has answered for, by path, all or those with some numbers."""
+        columns = ", ".join(TAG_COLUMNS)
+        query = (
+            f"SELECT id, path, size, mtime_ns, digest, {columns}, genres, {ANSWER_COLUMNS} "
+            "FROM songs JOIN answers ON answers.song = songs.id WHERE answers.model = ?"
+        )
+        values: list[object] = [model.id]
+        if only is not None:
+            query += " AND songs.id IN (SELECT value FROM json_each(?))"
+            values.append(json.dumps([int(song) for song in only]))
+        for row in self.connection.execute(query + " ORDER BY path", values):
+            yield _song(row, model)
+
+    def numbers(self, model: IndexedModel) -> list[int]:
+        """The numbers of the songs that the model has answered for."""
+        return [
+            song for (song,) in self._rows("SELECT song FROM answers WHERE model = ?", model.id)
+        ]
+
+    def song_at(self, path: Path, model: IndexedModel) -> Song | None:
+        """The song of a path, if the model has answered for it."""
+        for (song,) in self._rows("SELECT id FROM songs WHERE path = ?", os.fsencode(path)):
+            return next(self.songs(model, [song]), None)
+        return None
+
+    def failures(self, model: IndexedModel) -> list[tuple[Path, str]]:
+        """The files that the model could not answer for, and why."""
+        query = (
+            "SELECT path, reason FROM failures JOIN songs ON failures.song = songs.id "
+            "WHERE failures.model = ? ORDER BY path"
+        )
+        return [(path_of(path), reason) for path, reason in self._rows(query, model.id)]
+
+    def embeddings(self, model: IndexedModel) -> tuple[np.ndarray, np.ndarray]:
+        """(numbers of the songs int64 (n,), their embeddings float16 (n, F))."""
+        query = "SELECT song, embedding FROM embeddings WHERE model = ?"
+        rows = self._rows(query, model.id)
+        songs = np.array([song for song, _ in rows], np.int64)
+        joined = np.frombuffer(b"".join([blob for _, blob in rows]), np.float16)
+        return songs, joined.reshape(len(rows), -1 if len(rows) else 0)
+
+    def embedding(self, model: IndexedModel, song: int) -> np.ndarray:
+        """The embedding float16 (F,) of one song that the model has answered for."""
+        query = "SELECT embedding FROM embeddings WHERE model = ? AND song = ?"
+        ((blob,),) = self._rows(query, model.id, song)
+        return np.frombuffer(blob, np.float16)
+
+    def fingerprints(self, model: IndexedModel, songs: Sequence[int]) -> dict[int, np.ndarray]:
+        """The fingerprints uint8 (n,) of some songs, by their numbers."""
+        query = (
+            "SELECT song, fingerprint FROM answers WHERE model = ? "
+            "AND song IN (SELECT value FROM json_each(?))"
+        )
+        rows = self._rows(query, model.id, json.dumps([int(song) for song in songs]))
+        return {song: np.frombuffer(blob, np.uint8) for song, blob in rows}
+
+
+def _song(row: Sequence[Any], model: IndexedModel) -> Song:
+    song, path, size, mtime_ns, digest, *rest = row
+    texts, rest = rest[: len(TAG_COLUMNS)], rest[len(TAG_COLUMNS) :]
+    genres, label, probability, agreement, unsure, seconds, distance, blob = rest
+    file = File(path_of(path), size, mtime_ns, digest)
+    tags = SongTags(**dict(zip(TAG_COLUMNS, texts, strict=True)), genres=tuple(json.loads(genres)))
+    named = dict(zip(model.classes, np.frombuffer(blob, np.float32).tolist(), strict=True))
+    answer = Prediction(str(file.path), label, probability, named, unsure, agreement)
+    return Song(song, file, tags, seconds, distance, answer)
+
+
+def absolute(path: str | Path) -> Path:
+    """The path as the index has it: from the root, links as they are named."""
+    return Path(os.path.normpath(Path(path).absolute()))
+
+
+def path_of(raw: bytes) -> Path:
+    """The path that the index holds as bytes."""
+    return Path(os.fsdecode(raw))
+
+
+def as_utf8(text: str) -> str:
+    """The text as UTF-8 can hold it."""
+    with suppress(UnicodeEncodeError):
+        text.encode()
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,132 @@
+"""What to check in a library: doubtful answers, songs that do not belong, and how it is made up."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from inference.library.index import Song, absolute
+from inference.library.similar import Embeddings
+
+N_REFERENCES = 2000  # songs, evenly over the library, that tell how many are like one
+N_NEIGHBOURS = 10
+COPY = 0.8  # cosine from which on checking a second song teaches nothing
+
+
+def most_doubtful(
+    songs: Sequence[Song], embeddings: Embeddings, n: int
+) -> list[tuple[float, Song]]:
+    """(gain, song) of the n songs to check first, the largest gain first.
+
+    The gain is how undecided the answer is, as entropy in [0, 1], times how like it its ten nearest
+    of a sample of the library are: what is learnt from it holds for those (information density,
+    B. Settles and M. Craven, EMNLP 2008). Of songs that are nearly the same, the first is listed.
+    """
+    rows = _rows(songs, embeddings)
+    references = rows[:: max(1, len(rows) // N_REFERENCES)]
+    density = np.empty(len(rows))
+    for start in range(0, len(rows), 1024):  # 8 MB of cosines at a time
+        density[start : start + 1024] = _nearest_mean(rows[start : start + 1024] @ references.T)
+    entropy = np.array([_entropy(song) for song in songs])
+    gain = entropy * np.maximum(density, 0)
+    chosen: list[int] = []
+    for i in np.argsort(-gain, kind="stable"):
+        if len(chosen) == n:
+            break
+        if not chosen or float((rows[chosen] @ rows[i]).max()) < COPY:
+            chosen.append(int(i))
+    return [(float(gain[i]), songs[i]) for i in chosen]
+
+
+def _entropy(song: Song) -> float:
+    p = np.array(list(song.prediction.probabilities.values()))
+    if len(p) < 2:
+        return 0.0
+    return float(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(len(p)))
+
+
+def least_like_the_rest(
+    songs: Sequence[Song], embeddings: Embeddings, n: int
+) -> list[tuple[float, Song]]:
+    """(likeness, song) of the n songs that are least like the others, the least like first.
+
+    Likeness is the mean cosine with the ten nearest of the others.
+    """
+    rows = _rows(songs, embeddings)
+    likeness = np.empty(len(rows))
+    for start in range(0, len(rows), 1024):
+        likeness[start : start + 1024] = _nearest_mean(
+            rows[start : start + 1024] @ rows.T, own=True
+        )
+    order = np.argsort(likeness, kind="stable")[:n]
+    return [(float(likeness[i]), songs[i]) for i in order]
+
+
+def _nearest_mean(cosines: np.ndarray, *, own: bool = False) -> np.ndarray:
+    """Mean of the N_NEIGHBOURS largest of each row but the very largest, which is the song itself.
+
+    own: whether that is so in each row; else only where it is as good as 1.
+    """
+    k = min(N_NEIGHBOURS + 1, cosines.shape[1])
+    largest = -np.sort(-np.partition(cosines, -k, axis=1)[:, -k:], axis=1)
+    itself = own | (largest[:, 0] > 1 - 1e-5)
+    sums = largest.sum(axis=1) - np.where(itself, largest[:, 0], largest[:, -1] if k > 1 else 0)
+    means: np.ndarray = sums / max(1, k - 1)
+    return means
+
+
+def _rows(songs: Sequence[Song], embeddings: Embeddings) -> np.ndarray:
+    """The embeddings float32 (n, F) of the songs."""
+    place = {int(song): i for i, song in enumerate(embeddings.songs)}
+    rows: np.ndarray = embeddings.unit[[place[song.id] for song in songs]]
+    return rows
+
+
+def members(songs: Iterable[Song], name: str, classes: Sequence[str]) -> list[Song]:
+    """The songs of a class, of a folder, or of an M3U playlist. ValueError when there are none."""
+    if Path(name).suffix.lower() in (".m3u", ".m3u8") and Path(name).is_file():
+        from render.sources.playlists import playlist_entries
+
+        listed = {absolute(path) for path in playlist_entries(Path(name))}
+        found = [song for song in songs if song.file.path in listed]
+    elif name in classes:
+        found = [song for song in songs if song.prediction.label == name]
+    elif Path(name).is_dir():
+        folder = absolute(name)
+        found = [song for song in songs if folder in song.file.path.parents]
+    else:
+        raise ValueError(
+            f"{name}: no class, folder or M3U playlist; the classes are {', '.join(classes)}"
+        )
+    if not found:
+        raise ValueError(f"{name}: the index has no song of it")
+    return found
+
+
+def summary(songs: Sequence[Song], failures: Sequence[tuple[Path, str]]) -> list[str]:
+    """Lines of tab-separated cells: classes, decades, and how like the training the songs are."""
+    hours = sum(song.seconds for song in songs) / 3600
+    lines = [f"{len(songs)} songs, {hours:.1f} hours; {len(failures)} files without an answer"]
+    counts = Counter(song.prediction.label for song in songs)
+    sure = Counter(song.prediction.label for song in songs if not song.prediction.unsure)
+    lines += ["", "class\tsongs\tsure\tmean probability"]
+    for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        own = [s.prediction.probability for s in songs if s.prediction.label == label]
+        lines.append(f"{label}\t{count}\t{sure[label]}\t{np.mean(own):.2f}")
+    lines += ["", "decade\tsongs\tunsure\tdistance from the training\tcommonest class"]
+    decades: dict[str, list[Song]] = {}
+    for song in songs:
+        year = song.tags.date[:4]
+        decades.setdefault(f"{year[:3]}0s" if year.isdecimal() else "unknown", []).append(song)
+    for decade, some in sorted(decades.items()):
+        unsure = sum(1 for song in some if song.prediction.unsure)
+        commonest = Counter(song.prediction.label for song in some).most_common(1)[0][0]
+        lines.append(f"{decade}\t{len(some)}\t{unsure}\t{_drift(some)}\t{commonest}")
+    return lines
+
+
+def _drift(songs: Sequence[Song]) -> str:
+    """The mean distance; above 1 most songs are farther than 95 % of the training pictures."""
+    known = [song.distance for song in songs if song.distance is not None]
+    return f"{np.mean(known):.2f}" if known else "not known"

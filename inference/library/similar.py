@@ -1,0 +1,151 @@
+"""The songs nearest to one by their embeddings; recordings that are the same said apart."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from inference.library.fingerprint import likeness
+from inference.library.index import Index, IndexedModel, Song, absolute
+
+MOMENT = re.compile(r"(.+)@((?:\d+:)?(?:\d+:)?\d+(?:\.\d+)?)")
+N_COMPARED = 100  # nearest songs of which it is asked whether they are the same recording
+N_DESCRIBED = 5000  # songs, evenly over the library, that tell its mean and variances
+# Fingerprints of two encodings of a recording correlate by 0.79 and more, and their embeddings by
+# 0.69; no two recordings are alike in both (bench/RESULTS.md).
+SAME_FINGERPRINT, SAME_EMBEDDING = 0.75, 0.5
+SAME_SECONDS, SAME_SHARE = 2.0, 0.02  # by which two encodings of one recording differ in length
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for. digest, seconds and fingerprint: empty for a moment of a song."""
+
+    embedding: np.ndarray
+    path: Path | None = None
+    digest: str = ""
+    seconds: float = 0.0
+    fingerprint: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Near:
+    """A song near the one that was asked for. kind: "same file", "same recording" or "similar"."""
+
+    song: int
+    cosine: float
+    kind: str
+
+
+class Embeddings:
+    """The embeddings of a library, ready to be compared. songs: their numbers, int64 (n,).
+
+    What all its music has in common tells no two songs apart: the mean is taken away, and
+    directions in which songs vary much count less. Another clip of a recording then comes first
+    more often (bench/RESULTS.md). unit: float32 (n, F), each of unit length; kept: as the index
+    has them, float16 (n, F).
+    """
+
+    def __init__(self, index: Index, model: IndexedModel) -> None:
+        """Read them; ValueError when there are none."""
+        self.songs, self.kept = index.embeddings(model)
+        if not len(self.songs):
+            raise ValueError(f"{index.file} has no song yet that {model.file} has answered for")
+        rows = self.kept.astype(np.float32)
+        some = rows[:: -(-len(rows) // N_DESCRIBED)]
+        self._mean = some.mean(axis=0) if len(some) > 1 else np.zeros(rows.shape[1], np.float32)
+        self._whitening = _whitening(some - self._mean)
+        self.unit = self._prepared(rows)
+
+    def _prepared(self, rows: np.ndarray) -> np.ndarray:
+        rows = (rows - self._mean) @ self._whitening
+        rows /= np.maximum(np.sqrt(np.einsum("ij,ij->i", rows, rows)), 1e-12)[:, None]
+        return rows
+
+    def cosines(self, embedding: np.ndarray) -> np.ndarray:
+        """float32 (n,): how near each song is to an embedding float (F,); 1 is the same."""
+        found: np.ndarray = self.unit @ self._prepared(embedding[None].astype(np.float32))[0]
+        return found
+
+
+def _whitening(centred: np.ndarray) -> np.ndarray:
+    """float32 (F, F): what makes the variances of rows (n, F) more even.
+
+    Each is taken together with their mean, and the more of that the fewer rows tell it.
+    """
+    n, n_features = centred.shape
+    variances, directions = np.linalg.eigh(centred.T @ centred / n)
+    mean = max(float(variances.mean()), 1e-12)
+    scales = 1 / np.sqrt(np.maximum(variances, 0) / mean + 1 + n_features / n)
+    even: np.ndarray = (directions * scales) @ directions.T
+    return even.astype(np.float32)
+
+
+def split_moment(text: str) -> tuple[str, float | None]:
+    """(path, seconds) of song.mp3@1:20; a file of that very name is no moment."""
+    found = MOMENT.fullmatch(text)
+    if not found or Path(text).exists():
+        return text, None
+    seconds = 0.0
+    for part in found[2].split(":"):
+        seconds = 60 * seconds + float(part)
+    return found[1], seconds
+
+
+def query_of_indexed(index: Index, model: IndexedModel, path: str) -> Query | None:
+    """The query for a song of the index, as it is on the disk or no longer is; None for another."""
+    place = absolute(path)
+    known = index.song_at(place, model)
+    if known is None:
+        return None
+    if place.exists() and place.stat().st_mtime_ns != known.file.mtime_ns:
+        return None  # another song may stand there by now
+    embedding = index.embedding(model, known.id)
+    fingerprint = index.fingerprints(model, [known.id])[known.id]
+    return Query(embedding, place, known.file.digest, known.seconds, fingerprint)
+
+
+def nearest(
+    index: Index, model: IndexedModel, embeddings: Embeddings, query: Query, n: int
+) -> list[Near]:
+    """The n nearest songs, copies and other encodings of the recording before similar music."""
+    cosines = embeddings.cosines(query.embedding)
+    n_asked = min(len(cosines), n + N_COMPARED)
+    some = np.argpartition(-cosines, n_asked - 1)[:n_asked]
+    some = some[np.argsort(-cosines[some], kind="stable")]
+    numbers = [int(embeddings.songs[i]) for i in some]
+    alike = embeddings.kept[some[:N_COMPARED]] @ query.embedding >= SAME_EMBEDDING
+    kinds = _kinds(index, model, [numbers[i] for i in np.flatnonzero(alike)], query)
+    near = [
+        Near(song, float(cosines[i]), kinds.get(song, "similar"))
+        for i, song in zip(some, numbers, strict=True)
+        if kinds.get(song) != "itself"
+    ]
+    return sorted(near, key=lambda one: one.kind == "similar")[:n]
+
+
+def _kinds(
+    index: Index, model: IndexedModel, numbers: Sequence[int], query: Query
+) -> dict[int, str]:
+    """What the songs are to the one that is asked for, where they are more than similar."""
+    kinds = {}
+    fingerprints = index.fingerprints(model, numbers)
+    for song in index.songs(model, numbers):
+        if song.file.path == query.path:
+            kinds[song.id] = "itself"
+        elif query.digest and song.file.digest == query.digest:
+            kinds[song.id] = "same file"
+        elif _is_same_recording(query, song, fingerprints[song.id]):
+            kinds[song.id] = "same recording"
+    return kinds
+
+
+def _is_same_recording(query: Query, song: Song, fingerprint: np.ndarray) -> bool:
+    if query.fingerprint is None:
+        return False
+    apart = abs(song.seconds - query.seconds)
+    if apart > max(SAME_SECONDS, SAME_SHARE * query.seconds):
+        return False
+    return likeness(query.fingerprint, fingerprint) >= SAME_FINGERPRINT
