@@ -5,6 +5,7 @@ of nothing else; strength 0 changes nothing. There are no flips: a mirrored spec
 played backwards, or with its basses on top.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -12,10 +13,47 @@ import numpy as np
 import torch
 
 from data.config import AugmentConfig
-from data.images.colour_scale import ColourScale, common_colour_scale
+from data.images.colour_map import BITS, OTHER, colours_of, levels_by_colour
+from data.images.drawing import SAME_MAP
 
 N_DRAWS = 16  # of each picture; a multiple of 4, the numbers that Philox makes at a time
 N_MASKS = 2  # of each axis, as in SpecAugment's stronger policies
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """The colours of the 256 steps of a colour map, int16 (256, 3), and the steps of all colours.
+
+    steps: uint8 (2 ** 18,), the nearest one by the upper BITS of R, G and B.
+    """
+
+    colours: torch.Tensor
+    steps: torch.Tensor
+
+    def moved(self, images: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """The pictures uint8 (B, 3, H, W) with what is at step i at step table[b, i], int (B, 256).
+
+        A pixel moves as far as the step that it is nearest to, and keeps its distance from it.
+        """
+        red, green, blue = (images.flatten(2).int() >> (8 - BITS)).unbind(dim=1)
+        step = self.steps.to(images.device)[(red << 2 * BITS) | (green << BITS) | blue]  # (B, H*W)
+        colours = self.colours.to(images.device)
+        change = (colours[table] - colours).transpose(1, 2)  # (B, 3, 256)
+        step = step.long()[:, None].expand(-1, 3, -1)
+        moved = images.flatten(2) + change.gather(2, step)
+        return moved.clamp(0, 255).to(torch.uint8).view(images.shape)
+
+
+def common_colour_scale(colour_maps: Sequence[str]) -> ColourScale | None:
+    """The scale of pictures drawn with these of matplotlib's colour maps, a name for each picture.
+
+    None for grey ones, and where there is no one map: each channel is a scale of its own then.
+    """
+    name, n = Counter(colour_maps).most_common(1)[0]
+    if name in ("gray", "Greys", OTHER) or n < SAME_MAP * len(colour_maps):
+        return None
+    colours, steps = colours_of(name).astype(np.int16), levels_by_colour(name)
+    return ColourScale(torch.from_numpy(colours), torch.from_numpy(steps))
 
 
 @dataclass(frozen=True)

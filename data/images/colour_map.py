@@ -71,8 +71,8 @@ def _all_colours() -> dict[str, np.ndarray]:
 
 
 @cache
-def _levels_of_colours(name: str) -> np.ndarray:
-    """The nearest level uint8 (262144,) of a map by the upper six bits of R, G and B."""
+def levels_by_colour(name: str) -> np.ndarray:
+    """The nearest level uint8 (2 ** 18,) of a map by the upper BITS of R, G and B."""
     side = np.arange(2**BITS) * 2 ** (8 - BITS) + 2 ** (7 - BITS)  # the middle of each part
     cube = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
     return cKDTree(colours_of(name).astype(float)).query(cube)[1].astype(np.uint8)
@@ -83,7 +83,7 @@ def levels_of(pixels: np.ndarray, name: str) -> np.ndarray:
     if name == "gray":
         return np.asarray(Image.fromarray(pixels).convert("L"))
     red, green, blue = (pixels[..., i].astype(np.int32) >> (8 - BITS) for i in range(3))
-    return _levels_of_colours(name)[(red << 2 * BITS) | (green << BITS) | blue]
+    return levels_by_colour(name)[(red << 2 * BITS) | (green << BITS) | blue]
 
 
 def recoloured(levels: np.ndarray) -> np.ndarray:

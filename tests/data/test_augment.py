@@ -14,8 +14,14 @@ from PIL import Image
 
 from data.config import AugmentConfig, DataConfig
 from data.images import augment
-from data.images.augment import N_DRAWS, Augmentation, augmentation_of, changed, draws_of
-from data.images.colour_scale import common_colour_scale
+from data.images.augment import (
+    N_DRAWS,
+    Augmentation,
+    augmentation_of,
+    changed,
+    common_colour_scale,
+    draws_of,
+)
 from data.preview import OFF, USUAL, changed_pictures
 from tests.helpers import ROOT
 

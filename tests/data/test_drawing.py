@@ -10,7 +10,7 @@ from PIL import Image
 from common.fields import Fields
 from data.audit.audit import Audit, audit
 from data.image_folder import scan
-from data.images.colour_map import COLOUR_MAPS, _all_colours, levels_of
+from data.images.colour_map import COLOUR_MAPS, colours_of, levels_of
 from data.images.drawing import Drawing
 from data.images.frame import Box, find_frame
 from data.images.read import find_drawing, read_picture
@@ -109,7 +109,7 @@ def test_silence_at_the_edges_is_music(silent: str, colour_map: str) -> None:
 def test_the_kept_colours_are_those_of_matplotlib(name: str) -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
     assert np.abs(levels_of(painted(ramp, name), name).astype(int) - ramp).mean() < 3
-    assert np.array_equal(_all_colours()[name], painted(ramp, name)[0])
+    assert np.array_equal(colours_of(name), painted(ramp, name)[0])
 
 
 @pytest.mark.parametrize("colour_map", ["viridis", "inferno", "plasma", "jet", "turbo", "hot",
