@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.audit.appearance import Appearance, measure_appearances
-from data.audit.duplicates import Duplicates, duplicate_notes, trusted_duplicates
+from data.audit.duplicates import Duplicate, Duplicates, duplicate_notes, trusted_duplicates
 from data.audit.label_errors import LabelIssue
 from data.audit.shortcuts import Shortcut, find_shortcuts, shortcut_notes
 from data.examples import Examples
@@ -15,7 +15,7 @@ from data.images.fingerprints import fingerprints
 from data.images.picture_array import PictureArray
 from data.images.read import find_drawing
 
-N_LISTED = 20  # suspected labels in the terminal
+N_LISTED = 20  # labels worth a second look, and pairs not believed, in the terminal
 N_AUDITED = 2000  # pictures that are measured for shortcuts: some seconds
 
 
@@ -47,7 +47,11 @@ class Audit:
         notes += self.drawing.notes()
         notes += appearance_notes(self.appearances, crops=self.drawing.crop)
         if self.label_issues:
-            notes.append(f"{len(self.label_issues)} labels are worth a second look")
+            n_wrong = sum(issue.p_wrong for issue in self.label_issues)
+            notes.append(
+                f"{len(self.label_issues)} labels are worth a second look; confident learning "
+                f"expects {n_wrong:.0f} of them to be wrong"
+            )
         return notes + [f"unreadable: {reason}" for reason in self.failures]
 
     def passed(self) -> list[str]:
@@ -156,12 +160,16 @@ def lines(found: Audit) -> list[str]:
     chance = 1 / len(examples.classes)
     for cue in found.shortcuts:
         out.append(f"by {cue.cue} alone\t{cue.accuracy:.0%} right\tchance {chance:.0%}")
-    named = [("near", pair) for pair in found.duplicates.pairs]
-    named += [("similar", pair) for pair in found.duplicates.distrusted[:N_LISTED]]
+    named: list[tuple[str, Duplicate]]
+    named = [("same" if pair.exact else pair.tier, pair) for pair in found.duplicates.pairs]
+    named += [("not believed", pair) for pair in found.duplicates.distrusted[:N_LISTED]]
     for kind, pair in named:
-        what = "same" if pair.exact else f"{kind} {pair.similarity:.2f}"
+        what = kind if pair.exact else f"{kind} {pair.similarity:.2f}"
         out.append(f"{what}\t{examples.paths[pair.first]}\t{examples.paths[pair.second]}")
     for s in found.label_issues[:N_LISTED]:
-        out.append(f"label?\t{s.path}\t{s.label} {s.p_label:.2f}\t{s.likelier} {s.p_likelier:.2f}")
+        out.append(
+            f"label?\t{s.path}\t{s.label} {s.p_label:.2f}\t{s.likelier} {s.p_likelier:.2f}"
+            f"\twrong {s.p_wrong:.2f}"
+        )
     notes = found.findings()
     return [*out, *(f"note: {note}" for note in notes)] if notes else [*out, "nothing odd found"]

@@ -14,7 +14,7 @@ class AuditConfig:
 
     group: str = option("group", "column of clips.csv that tells which pictures belong together")
     html: str | None = option(None, "also write the audit with thumbnails to this file")
-    predictions: str | None = option(None, "a run's predictions.csv: name suspected wrong labels")
+    predictions: str | None = option(None, "a run's predictions.csv: names labels to look at again")
     crop: bool = option(True, "crop margins and axes before pictures are compared")
     duplicates: Literal["near", "exact"] = option("near", "which equal pictures count")
     fix_duplicates: Literal["group", "drop", "no"] = option(

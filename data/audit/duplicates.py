@@ -1,7 +1,8 @@
 """The same picture twice: exact and near duplicates, and groups that keep them on one side."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -16,8 +17,11 @@ FEW = 4  # groups of a class that duplicates may join, whatever part of the clas
 MOST_JOINED = 0.1  # part of the groups of a class above which joining them is distrusted
 
 
+Tier = Literal["exact", "near", "similar"]
+
+
 class Duplicate(NamedTuple):
-    """Two positions whose pictures are the same (similarity 1, exact) or nearly so."""
+    """Two positions whose pictures are the same (similarity 1, exact), nearly so, or much alike."""
 
     first: int
     second: int
@@ -25,9 +29,16 @@ class Duplicate(NamedTuple):
     exact: bool
 
     @property
+    def tier(self) -> Tier:
+        """exact: the same pixels; near: one picture, saved twice; similar: to be listened to."""
+        if self.exact:
+            return "exact"
+        return "near" if self.similarity >= AS_NEAR_AS_EXACT else "similar"
+
+    @property
     def is_certain(self) -> bool:
         """Whether the two are the same music beyond doubt."""
-        return self.exact or self.similarity >= AS_NEAR_AS_EXACT
+        return self.tier != "similar"
 
 
 @dataclass(frozen=True)
@@ -140,12 +151,17 @@ def merge_duplicates(examples: Examples, pairs: list[Duplicate]) -> Examples:
 
 def duplicate_notes(found: Duplicates, examples: Examples) -> list[str]:
     """Sentences on the duplicates for a reader: how many, and which are in two classes."""
-    exact = sum(pair.exact for pair in found.pairs)
+    n_of = Counter(pair.tier for pair in found.pairs)
     notes = []
-    if found.pairs:
+    if n_of["exact"] or n_of["near"]:
         notes.append(
-            f"{exact} pairs of pictures are the same and {len(found.pairs) - exact} nearly so, "
-            "under different names"
+            f"{n_of['exact']} pairs of pictures are the same and {n_of['near']} nearly so, under "
+            "different names"
+        )
+    if n_of["similar"]:
+        notes.append(
+            f"{n_of['similar']} pairs of pictures are similar ({found.threshold:.2f} or more): "
+            "listen to these; they are taken for the same music"
         )
     for pair in found.pairs:
         if examples.labels[pair.first] != examples.labels[pair.second]:
@@ -158,8 +174,8 @@ def duplicate_notes(found: Duplicates, examples: Examples) -> list[str]:
             )
     if found.distrusted:
         notes.append(
-            f"{len(found.distrusted)} more pairs look nearly the same, but would join much of a "
-            "class into one group: not believed, and not kept together"
+            f"{len(found.distrusted)} more pairs are similar, but would join much of a class into "
+            "one group: not believed, and not kept together"
         )
     if found.threshold is None:
         notes.append("near duplicates were not looked for: too many pictures")

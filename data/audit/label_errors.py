@@ -1,4 +1,4 @@
-"""Suspected wrong labels, from probabilities that were predicted for pictures not trained on."""
+"""Labels worth a second look, by probabilities that were predicted for pictures not trained on."""
 
 import csv
 from pathlib import Path
@@ -10,40 +10,66 @@ from common.files import open_csv
 
 
 class LabelIssue(NamedTuple):
-    """A picture whose label is worth a second look: its path, both labels and probabilities."""
+    """A picture whose label is worth a second look: its path, both labels and probabilities.
+
+    p_wrong: that the label is wrong, by the rates at which labels of the two classes are exchanged.
+    """
 
     path: str
     label: str
     likelier: str
     p_label: float
     p_likelier: float
+    p_wrong: float
 
 
 def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Positions int (k,) of suspected wrong labels, the surest first.
+    """Positions int (k,) of labels worth a second look, the likeliest to be wrong first.
 
     Confident learning: a picture counts for class j when its probability of j reaches the mean one
-    of the pictures labelled j; counted for another class than its own, it is suspected. Ordered by
-    the margin. C. Northcutt, L. Jiang, I. Chuang, "Confident Learning", JAIR 70, 2021, eq. 1-2.
+    of the pictures labelled j; counted for another class than its own, it is suspected.
+    C. Northcutt, L. Jiang, I. Chuang, "Confident Learning", JAIR 70, 2021, eq. 1-2.
     """
-    rows = np.arange(len(labels))
-    n_classes = probabilities.shape[1]
-    thresholds = np.array(
-        [
-            probabilities[labels == j, j].mean() if (labels == j).any() else np.inf
-            for j in range(n_classes)
-        ]
-    )
+    counted = _counted_for(probabilities, labels)
+    found = np.flatnonzero((counted >= 0) & (counted != labels))
+    likelihood = probability_of_error(probabilities, labels)[found]
+    margin = probabilities[found].max(axis=1) - probabilities[found, labels[found]]
+    return found[np.lexsort((-margin, -likelihood))]
+
+
+def probability_of_error(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """That each label is wrong, float (n,) in [0, 1].
+
+    A confident mistake is either the label's or the model's. How often labels i stand on pictures
+    of class j is counted by confident learning (eq. 3 there); by Bayes' rule with the picture's own
+    probabilities. It is too high where the model confuses two classes that are rarely exchanged.
+    """
+    n, n_classes = probabilities.shape
+    counted = _counted_for(probabilities, labels)
+    counts = np.zeros((n_classes, n_classes))
+    np.add.at(counts, (labels[counted >= 0], counted[counted >= 0]), 1)
+    empty = counts.sum(axis=1) == 0
+    counts[empty, empty] = 1
+    n_labelled = np.bincount(labels, minlength=n_classes)[:, None]
+    joint = counts / counts.sum(axis=1, keepdims=True) * n_labelled
+    rates = joint / np.maximum(joint.sum(axis=0), 1e-12)  # of label i on pictures of class j
+    posterior = probabilities * rates[labels]
+    right = posterior[np.arange(n), labels] / np.maximum(posterior.sum(axis=1), 1e-12)
+    return 1 - right
+
+
+def _counted_for(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The class int (n,) that each picture counts for, -1 for none."""
+    thresholds = [
+        probabilities[labels == j, j].mean() if (labels == j).any() else np.inf
+        for j in range(probabilities.shape[1])
+    ]
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    counted_for = confident.argmax(axis=1)
-    wrong = (confident.max(axis=1) >= 0) & (counted_for != labels)
-    margin = probabilities.max(axis=1) - probabilities[rows, labels]
-    found = np.flatnonzero(wrong)
-    return found[np.argsort(-margin[found], kind="stable")]
+    return np.where(confident.max(axis=1) >= 0, confident.argmax(axis=1), -1)
 
 
 def label_issues_in(file: Path) -> list[LabelIssue]:
-    """The suspects among the rows of a run's predictions.csv; ValueError if it is not one.
+    """Those among the rows of a run's predictions.csv; ValueError if it is not one.
 
     A picture that was held out several times (--repeats) counts with its mean probabilities.
     """
@@ -70,6 +96,7 @@ def label_issues_in(file: Path) -> list[LabelIssue]:
     np.add.at(mean, index, values)
     mean /= np.bincount(index)[:, None]
     labels = np.array([classes.index(rows[i]["label"]) for i in first])
+    p_wrong = probability_of_error(mean, labels)
     return [
         LabelIssue(
             str(paths[i]),
@@ -77,6 +104,7 @@ def label_issues_in(file: Path) -> list[LabelIssue]:
             classes[mean[i].argmax()],
             float(mean[i, labels[i]]),
             float(mean[i].max()),
+            float(p_wrong[i]),
         )
         for i in find_label_issues(mean, labels)
     ]

@@ -15,7 +15,11 @@ from common.cli import run
 from data.audit.__main__ import main
 from data.audit.appearance import measure_appearance
 from data.audit.audit import Audit, audit, lines
-from data.audit.label_errors import find_label_issues, label_issues_in
+from data.audit.label_errors import (
+    find_label_issues,
+    label_issues_in,
+    probability_of_error,
+)
 from data.image_folder import scan
 from data.images.colour_map import COLOUR_MAPS, nearest_colour_map
 from tests.helpers import ROOT
@@ -219,6 +223,24 @@ def test_wrong_labels_that_were_put_in_are_found() -> None:
     assert len(found) < 10
 
 
+@pytest.mark.parametrize("n_wrong", [0, 20, 100])
+def test_the_expected_number_of_wrong_labels_is_near_the_true_one(n_wrong: int) -> None:
+    """Of 1,000, by a model that is right on 94 % of them and knows how sure it is."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(6, size=1000)
+    seen = rng.normal(size=(1000, 6))
+    seen[np.arange(1000), truth] += 3
+    odds = np.exp(3 * seen)
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    labels = truth.copy()
+    labels[:n_wrong] = (labels[:n_wrong] + rng.integers(1, 6, size=n_wrong)) % 6
+    found = find_label_issues(probabilities, labels)
+    expected = probability_of_error(probabilities, labels)[found]
+    assert np.all(np.diff(expected) <= 1e-12)
+    assert abs(expected.sum() - n_wrong) < 6 + 0.2 * n_wrong
+    assert expected.sum() < len(found)
+
+
 def test_suspects_of_a_hand_made_case() -> None:
     """Thresholds are 0.6 and 0.7: only the third picture reaches that of the other class."""
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.3, 0.7]])
@@ -235,7 +257,7 @@ def test_a_runs_predictions_are_read_and_others_refused(tmp_path: Path) -> None:
             label = "b" if i == 1 else ("a" if i % 2 else "b")
             writer.writerow([f"{label}/{i}.png", label, i, 1, "a" if i % 2 else "b", p, 1 - p])
     [suspect] = label_issues_in(file)
-    assert suspect[:3] == ("b/1.png", "b", "a")
+    assert suspect[:3] == ("b/1.png", "b", "a") and 0 < suspect.p_wrong < 1
     file.write_text("path,label\na/x.png,a\n")
     with pytest.raises(ValueError, match=r"predictions\.csv needs the columns"):
         label_issues_in(file)

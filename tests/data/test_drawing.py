@@ -1,5 +1,7 @@
 """Pictures that others drew: frames, colours and direction are undone, and music is left alone."""
 
+import base64
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from common.fields import Fields
 from data.audit.audit import Audit, audit
+from data.audit.report import EXAMPLE_WIDTH, AuditReport
 from data.image_folder import scan
 from data.images.colour_map import COLOUR_MAPS, colours_of, levels_of
 from data.images.drawing import Drawing
@@ -66,6 +69,22 @@ def test_the_data_of_a_figure_is_found(audits: dict[str, Audit], style: str) -> 
     assert frame.size == FIGURE
     assert np.abs(np.array(frame.box) - (80, 58, 80 + width, 428)).max() <= 3
     assert any("margins: " in note and "of 640x480" in note for note in audits[style].findings())
+
+
+def test_the_page_draws_the_frame_over_a_picture(audits: dict[str, Audit]) -> None:
+    example = AuditReport.of(audits["mel_margins"]).example
+    assert example is not None
+    shown, seen = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(one.src.split(",")[1]))))
+        for one in (example.file, example.seen)
+    )
+    red = (shown[..., 0] > 180) & (shown[..., 1:].max(axis=2) < 120)
+    rows, columns = np.flatnonzero(red.any(axis=1)), np.flatnonzero(red.any(axis=0))
+    scale = EXAMPLE_WIDTH / FIGURE[0]
+    edges = np.array([columns[0], rows[0], columns[-1], rows[-1]]) / scale
+    assert np.abs(edges - (80, 58, 576, 428)).max() < 8
+    assert seen.shape[1] == EXAMPLE_WIDTH and seen.mean() < shown.mean()  # no white margins
+    assert AuditReport.of(audit(scan(DEMO))).example is None
 
 
 def test_the_same_duplicates_are_found_however_music_is_drawn(audits: dict[str, Audit]) -> None:

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.audit.audit import N_LISTED, audit, lines
 from data.audit.duplicates import (
     duplicate_notes,
     find_duplicates,
     merge_groups,
     trusted_duplicates,
 )
+from data.audit.report import write_page
 from data.config import DataConfig
 from data.examples import Examples
 from data.image_folder import scan
@@ -114,6 +116,26 @@ def test_a_pair_in_two_classes_is_said_to_be_a_wrong_label(tmp_path: Path) -> No
     count, wrong = duplicate_notes(found, examples)
     assert count.startswith("1 pairs of pictures are the same and 0 nearly so")
     assert f"ChipTracker/{original.name} and Orchestral/zz.png are duplicates in two" in wrong
+
+
+def test_similar_pictures_that_would_join_a_class_are_shown_and_not_joined(tmp_path: Path) -> None:
+    """Fifteen pieces over one loop are no duplicates: said, on the page, and not in one group."""
+    rng = np.random.default_rng(0)
+    loop = rng.normal(size=(16, 64))
+    for i in range(15):
+        own = rng.normal(size=(2, 16, 64))
+        for label, noise in (("loops", 0.93**0.5 * loop + 0.07**0.5 * own[0]), ("others", own[1])):
+            (tmp_path / label).mkdir(exist_ok=True)
+            grey = np.clip(128 + 30 * noise, 0, 255).astype(np.uint8)
+            Image.fromarray(grey).resize((128, 32), 0).save(tmp_path / label / f"{i:02}.png")
+    found = audit(scan(tmp_path))
+    assert not found.duplicates.pairs and len(found.duplicates.distrusted) > 80
+    assert {pair.tier for pair in found.duplicates.distrusted} == {"similar"}
+    assert any("not believed, and not kept together" in note for note in found.findings())
+    assert sum(line.startswith("not believed 0.9") for line in lines(found)) == N_LISTED
+    write_page(tmp_path / "audit.html", found)
+    page = (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert "not believed to be duplicates" in page and "listen to these" in page
 
 
 @pytest.fixture

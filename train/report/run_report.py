@@ -63,4 +63,4 @@ class RunReport:
     @property
     def n_duplicates(self) -> int:
         """Pairs of equal or nearly equal pictures in the folder."""
-        return self.audit.n_exact + self.audit.n_near if self.audit else 0
+        return self.audit.n_pairs if self.audit else 0
