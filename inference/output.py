@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -138,10 +139,13 @@ class Table:
         self.write([printable(path), *place, *map(printable, answer), *cells])
 
 
-def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Path]:
+def write_playlists(
+    folder: Path, predictions: Iterable[Prediction], *, relative: bool = False
+) -> list[Path]:
     """Write folder/<class>.m3u8 with the absolute paths of its files, and unsure.m3u8.
 
-    M3U in UTF-8 (RFC 8216 names the suffix). Playlists of the same names are replaced.
+    relative: paths from the folder, which may then move with the music to another disk. M3U in
+    UTF-8 (RFC 8216 names the suffix). Playlists of the same names are replaced.
     """
     lists: dict[str, list[str]] = {}
     for p in predictions:
@@ -149,6 +153,9 @@ def write_playlists(folder: Path, predictions: Iterable[Prediction]) -> list[Pat
         path = Path(p.path).resolve()
         # A line break would end the entry, and half a character cannot be written: as an address.
         entry = path.as_uri() if UNPRINTABLE.search(str(path)) else str(path)
+        if relative and not UNPRINTABLE.search(str(path)):
+            entry = str(Path(os.path.relpath(path, folder.resolve())).as_posix())
+            entry = f"./{entry}" if entry.startswith("#") else entry  # else it is a comment
         lists.setdefault(printable(name) or "_", []).append(entry)
     written = []
     for name, paths in sorted(lists.items()):

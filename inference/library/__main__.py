@@ -7,6 +7,9 @@ python -m inference.library odd CLASS|FOLDER|LIST.m3u8        what does not belo
 python -m inference.library stats                             classes, years, how like the training
 python -m inference.library tag --precision 0.95 [--write]    genres where they are right so often
 python -m inference.library undo                              the files as they were before
+python -m inference.library playlists DIR [--relative]        an M3U8 playlist of each class
+python -m inference.library export TABLE.csv|TABLE.parquet    all that is known, as a table
+python -m inference.library correct SONG CLASS                what it really is, for retraining
 """
 
 from dataclasses import fields
@@ -18,6 +21,7 @@ from inference.library.config import (
     VERBS,
     LibraryConfig,
     ListConfig,
+    PlaylistConfig,
     Request,
     ScanConfig,
     TagConfig,
@@ -31,10 +35,11 @@ def main() -> int:
     parser.add_argument("verb", metavar="VERB", choices=VERBS, help=", ".join(VERBS))
     parser.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="what VERB is about")
     args = parser.parse_args()
-    argument, takes = VERBS[args.verb]
-    if len(args.arguments) != (argument is not None):
-        expected = f"{argument} is expected" if argument else "nothing is expected"
-        parser.error(f"{args.verb}: {expected} behind it, {len(args.arguments)} words are given")
+    words, takes = VERBS[args.verb]
+    if len(args.arguments) != len(words):
+        expected = " and ".join(words) or "nothing"
+        given = len(args.arguments)
+        parser.error(f"{args.verb}: {expected} expected behind it, {given} words are given")
     defaults = parser.get_defaults()
     for field in (f for config in CONFIGS[1:] if config not in takes for f in fields(config)):
         if args[field.name] != defaults[field.name]:
@@ -45,6 +50,7 @@ def main() -> int:
         config_from(args, ScanConfig),
         config_from(args, ListConfig),
         config_from(args, TagConfig),
+        config_from(args, PlaylistConfig),
         config_from(args, WriteConfig),
     )
     from inference.library.command import COMMANDS  # numpy takes a tenth of a second to import

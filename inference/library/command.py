@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
 from common.text import printable
 from inference.library.config import Request
-from inference.library.index import Index, IndexedModel, Song
+from inference.library.index import Index, IndexedModel, Song, absolute
 from inference.library.precision import Threshold
 from inference.library.similar import (
     Embeddings,
@@ -17,7 +18,7 @@ from inference.library.similar import (
     query_of_indexed,
     split_moment,
 )
-from inference.prediction import LeftOut
+from inference.prediction import LeftOut, Prediction
 
 
 def scan(request: Request) -> int:
@@ -96,7 +97,7 @@ def doubtful(request: Request) -> int:
     from inference.library.review import most_doubtful
 
     with _opened(request) as (index, model):
-        songs = list(index.songs(model))
+        songs = _songs(index, model)
         ranked = most_doubtful(songs, Embeddings(index, model), request.list.n)
     for gain, song in ranked:
         _print(f"{gain:.3f}", song)
@@ -108,7 +109,7 @@ def odd(request: Request) -> int:
     from inference.library.review import least_like_the_rest, members
 
     with _opened(request) as (index, model):
-        some = members(index.songs(model), request.arguments[0], model.classes)
+        some = members(_songs(index, model), request.arguments[0], model.classes)
         ranked = least_like_the_rest(some, Embeddings(index, model), request.list.n)
     for likeness, song in ranked:
         _print(f"{likeness:.3f}", song)
@@ -120,7 +121,7 @@ def stats(request: Request) -> int:
     from inference.library.review import summary
 
     with _opened(request) as (index, model):
-        lines = summary(list(index.songs(model)), index.failures(model))
+        lines = summary(_songs(index, model), index.failures(model))
     print(*(printable(line, keep="\t") for line in lines), sep="\n")
     return DONE
 
@@ -131,7 +132,7 @@ def tag(request: Request) -> int:
 
     with _opened(request) as (index, model):
         limits = _limits(model, request)
-        songs = list(index.songs(model))
+        songs = _songs(index, model)
         covered = sum(is_covered(song, limits) for song in songs)
         planned = list(changes(songs, limits, add=request.write.add))
         print(
@@ -177,6 +178,69 @@ def undo(request: Request) -> int:
                 n_undone += 1
     print(f"{n_undone} files are as they were before")
     return _exit_code(n_undone, left_out)
+
+
+def playlists(request: Request) -> int:
+    """Write a playlist of each class, of the songs that the promise covers."""
+    from inference.library.tagging import is_covered
+    from inference.output import write_playlists
+
+    with _opened(request) as (index, model):
+        limits = _limits(model, request)
+        songs = _songs(index, model)
+    covered = [song.prediction for song in songs if is_covered(song, limits)]
+    folder = Path(request.arguments[0])
+    files = write_playlists(folder, covered, relative=request.playlists.relative)
+    print(f"{len(covered)} of {len(songs)} songs in {len(files)} playlists in {folder}")
+    return DONE
+
+
+def export(request: Request) -> int:
+    """Write all that is known of the songs into a table."""
+    from inference.library.export import write_table
+
+    file = Path(request.arguments[0])
+    with _opened(request) as (index, model):
+        n_rows = write_table(file, _songs(index, model), model.classes)
+    print(f"{file}: {n_rows} songs")
+    return DONE
+
+
+def correct(request: Request) -> int:
+    """Note what a song really is in the table of corrections beside the model."""
+    from getpass import getuser
+
+    from common.files import check_regular
+    from data.corrections import add_correction, beside, correction_of
+
+    song, label = request.arguments
+    with _opened(request) as (_, model):
+        if label not in model.classes:
+            raise ValueError(f"{label}: no class of the model; it knows {', '.join(model.classes)}")
+        check_regular(song)
+        table = beside(model.file)
+        add_correction(table, correction_of(Path(song), label, getuser()))
+    print(f"{table}: {printable(song)} is {printable(label)}")
+    return DONE
+
+
+def _songs(index: Index, model: IndexedModel) -> list[Song]:
+    """The songs with the model's answers, and what somebody said where it was corrected."""
+    from data.corrections import beside, file_of, read_corrections
+
+    table = beside(model.file)
+    said = read_corrections(table) if table.is_file() else []
+    by_digest = {one.digest: one.label for one in said}
+    by_path = {absolute(file_of(one, table)): one.label for one in said}  # tags may have changed
+    songs = []
+    for song in index.songs(model):
+        label = by_digest.get(song.file.digest) or by_path.get(song.file.path)
+        if label in model.classes:
+            sure = {name: float(name == label) for name in model.classes}
+            answer = Prediction(song.prediction.path, label, 1.0, sure)
+            song = replace(song, prediction=answer)
+        songs.append(song)
+    return songs
 
 
 def _exit_code(n_done: int, left_out: list[LeftOut]) -> int:
@@ -274,4 +338,7 @@ COMMANDS: dict[str, Callable[[Request], int]] = {
     "stats": stats,
     "tag": tag,
     "undo": undo,
+    "playlists": playlists,
+    "export": export,
+    "correct": correct,
 }

@@ -53,6 +53,15 @@ class TagConfig:
 
 
 @dataclass(frozen=True)
+class PlaylistConfig:
+    """Of playlists"""
+
+    relative: bool = option(
+        False, "paths from the playlist's folder, so that both can move to another disk"
+    )
+
+
+@dataclass(frozen=True)
 class WriteConfig:
     """Of tag and undo"""
 
@@ -70,17 +79,21 @@ class Request:
     scan: ScanConfig
     list: ListConfig
     tag: TagConfig
+    playlists: PlaylistConfig
     write: WriteConfig
 
 
-# What each verb takes: its argument, if it has one, and its own options.
-VERBS: dict[str, tuple[str | None, tuple[type, ...]]] = {
-    "scan": ("MUSIC", (ScanConfig,)),
-    "similar": ("SONG", (ListConfig,)),
-    "doubtful": (None, (ListConfig,)),
-    "odd": ("CLASS, FOLDER or LIST.m3u8", (ListConfig,)),
-    "stats": (None, ()),
-    "tag": (None, (TagConfig, WriteConfig)),
-    "undo": (None, (WriteConfig,)),
+# What each verb takes: the words behind it, and its own options.
+VERBS: dict[str, tuple[tuple[str, ...], tuple[type, ...]]] = {
+    "scan": (("MUSIC",), (ScanConfig,)),
+    "similar": (("SONG",), (ListConfig,)),
+    "doubtful": ((), (ListConfig,)),
+    "odd": (("CLASS, FOLDER or LIST.m3u8",), (ListConfig,)),
+    "stats": ((), ()),
+    "tag": ((), (TagConfig, WriteConfig)),
+    "undo": ((), (WriteConfig,)),
+    "playlists": (("DIR",), (TagConfig, PlaylistConfig)),
+    "export": (("TABLE.csv or TABLE.parquet",), ()),
+    "correct": (("SONG", "CLASS"), ()),
 }
-CONFIGS = (LibraryConfig, ScanConfig, ListConfig, TagConfig, WriteConfig)
+CONFIGS = (LibraryConfig, ScanConfig, ListConfig, TagConfig, PlaylistConfig, WriteConfig)
