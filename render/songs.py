@@ -24,7 +24,7 @@ class SongConfig:
     labels: str = option(
         "folders",
         "if DATA holds recordings, where their labels come from: folders, gtzan, fma (genres), "
-        "country or a CSV file",
+        "country, tags (genres), playlists (M3U) or a CSV file",
     )
     preset: Literal["audioset", "none"] | None = option(
         None,

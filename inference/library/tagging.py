@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,7 +15,7 @@ from inference.library.index import File, Index, Song
 from inference.library.journal import Journal, JournalEntry
 from inference.library.precision import Threshold
 from inference.prediction import LeftOut
-from render.audio.tags import read_tags, retagged
+from render.audio.tags import read_tags, retagged, spelling
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,10 @@ def changes(
 
 def genres_with(genres: Sequence[str], label: str, *, add: bool) -> tuple[str, ...]:
     """The genres with a class; as they are where it is among them in whatever spelling."""
-    named = [_spelling(part) for genre in genres for part in re.split("[;/]", genre)]
-    if _spelling(label) in [*named, *map(_spelling, genres)]:
+    named = [spelling(part) for genre in genres for part in re.split("[;/]", genre)]
+    if spelling(label) in [*named, *map(spelling, genres)]:
         return tuple(genres)
     return (*genres, label) if add else (label,)
-
-
-def _spelling(genre: str) -> str:
-    """Letters and digits alone, without accents and in one case: Hip-Hop is hip hop."""
-    plain = unicodedata.normalize("NFKD", genre.replace("&", " and ").replace("'n'", " and "))
-    return "".join(letter for letter in plain.casefold() if letter.isalnum())
 
 
 def write(index: Index, planned: Iterable[Change]) -> Iterator[Change | LeftOut]:

@@ -5,6 +5,7 @@ mutagen is imported where it is used: it takes a tenth of a second, and not ever
 
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,15 @@ def read_tags(path: Path) -> SongTags:
     said = {name: _values(file, name) for name in FRAMES}
     genres = tuple(said.pop("genre"))
     return SongTags(**{name: "; ".join(values) for name, values in said.items()}, genres=genres)
+
+
+def spelling(name: str) -> str:
+    """What all spellings of a name share: letters and digits alone, without accents, in one case.
+
+    Hip-Hop, HIP HOP and hiphop are the same.
+    """
+    plain = unicodedata.normalize("NFKD", name.replace("&", " and ").replace("'n'", " and "))
+    return "".join(letter for letter in plain.casefold() if letter.isalnum())
 
 
 def genres_of(path: Path) -> tuple[str, ...]:

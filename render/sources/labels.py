@@ -15,7 +15,8 @@ class SourceSettings:
     labels: str = option(
         "folders",
         "where the labels come from: folders, gtzan, fma (genres), country (of origin, from FMA's "
-        "metadata) or a CSV file",
+        "metadata), tags (the genres in the recordings' tags), playlists (M3U files below AUDIO, a "
+        "class each) or a CSV file",
     )
     metadata: str | None = option(
         None, "the fma_metadata folder, for fma and country; the default is the one near AUDIO"
@@ -43,9 +44,18 @@ def find_recordings(root: Path, source: SourceSettings) -> Found:
         return Found(from_gtzan(root))
     if source.labels in ("fma", "country"):
         return _from_fma(root, source)
+    if source.labels in ("tags", "playlists"):
+        from render.sources import own_labels
+
+        by_tags = source.labels == "tags"
+        found = own_labels.from_tags(root) if by_tags else own_labels.from_playlists(root)
+        recordings, left_out = found
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()))
+        return Found(recordings, (f"left out: {reasons}",) if left_out else ())
     if Path(source.labels).suffix.lower() != ".csv":
         raise ValueError(
-            f"--labels {source.labels}: expected folders, gtzan, fma, country or FILE.csv"
+            f"--labels {source.labels}: expected folders, gtzan, fma, country, tags, playlists or "
+            "FILE.csv"
         )
     return Found(from_csv(Path(source.labels), root, source.label_column))
 
