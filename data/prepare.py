@@ -65,13 +65,16 @@ def prepare(
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
     seed: int,
+    shown: str = SHOWN,
 ) -> PreparedPictures:
     """Decode the pictures for a network's input of `size` = (width, height) and split them.
+
+    shown: the colour map in which the network sees them.
 
     Pictures that cannot be read are left out and named; duplicates are put into one group, unless
     config.duplicates says otherwise; config.split is used instead of a new split.
     """
-    readable = _read(examples, size, config)
+    readable = _read(examples, size, config, shown)
     examples = readable.examples
     found = audit(examples, pictures=readable.pictures, duplicates=config.duplicates)
     if config.duplicates != "ignore" and config.group != "none":
@@ -97,7 +100,7 @@ def prepare(
         std=std,
         drawing=found.drawing,
     )
-    augmentation = augmentation_of(config, [SHOWN if found.drawing.colour_map else OTHER])
+    augmentation = augmentation_of(config, [shown if found.drawing.colour_map else OTHER])
     return PreparedPictures(
         examples=examples,
         split=split,
@@ -130,8 +133,8 @@ def split_of(
     )
 
 
-def _read(examples: Examples, size: tuple[int, int], config: DataConfig) -> _Readable:
-    drawing = find_drawing(examples.files(), crop=config.crop, flip=config.flip)
+def _read(examples: Examples, size: tuple[int, int], config: DataConfig, shown: str) -> _Readable:
+    drawing = find_drawing(examples.files(), crop=config.crop, flip=config.flip, shown=shown)
     canvas = canvas_for([drawing.frames[0].box.size if drawing.frames else size], *size)
     folder = cache_folder(config.cache)
     pictures = cached_pictures(

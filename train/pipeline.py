@@ -19,6 +19,7 @@ from data.config import DataConfig, is_table, parse_size, root_of
 from data.examples import Examples
 from data.image_folder import scan
 from data.images.augment import augmentation_of
+from data.images.colour_map import SHOWN
 from data.prepare import PreparedPictures, prepare
 from data.split_file import write_split
 from data.summary import class_table
@@ -337,6 +338,7 @@ def prepare_pictures(
             mean=tuple(source["mean"]),
             std=tuple(source["std"]),
             seed=config.seed,
+            shown=getattr(backbone, "shown", SHOWN),
         )
     if otherwise := drawn_otherwise(name, drawn):
         ready = replace(ready, notes=[otherwise, *ready.notes])

@@ -12,7 +12,6 @@ from data.audit.audit import Audit
 from data.audit.duplicates import Duplicate, Tier
 from data.audit.label_errors import LabelIssue
 from data.audit.shortcuts import Shortcut
-from data.images.colour_map import SHOWN
 from data.images.frame import Box
 from data.images.read import picture_sizes, read_picture
 
@@ -92,7 +91,7 @@ class AuditReport:
         return cls(
             notes=found.findings(),
             passed=found.passed(),
-            colour_map=SHOWN if found.drawing.colour_map else _commonest_map(found),
+            colour_map=found.drawing.shown if found.drawing.colour_map else _commonest_map(found),
             n_pictures=len(examples),
             n_exact=n_of["exact"],
             n_near=n_of["near"],

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.spatial import cKDTree
 
 # The colour maps that people draw spectrograms with, by matplotlib's names.
 COLOUR_MAPS = (
@@ -42,8 +41,11 @@ def nearest_colour_map(pixels: np.ndarray, expected: str = OTHER) -> str:
     expected: what it is called when another map fits hardly better, as of a nearly silent picture.
     """
     flat = pixels.reshape(-1, 3)
-    some = flat[:: max(1, len(flat) // 100)].astype(np.float32)
-    distances = {name: float(tree.query(some)[0].mean()) for name, tree in _colour_trees().items()}
+    some = flat[:: max(1, len(flat) // 100)].astype(float)
+    colours, squares = _colours_side_by_side()
+    squared = (some**2).sum(axis=1, keepdims=True) - 2 * some @ colours + squares
+    nearest = squared.reshape(len(some), len(COLOUR_MAPS), -1).min(axis=2).clip(min=0)
+    distances = dict(zip(COLOUR_MAPS, np.sqrt(nearest).mean(axis=0).tolist(), strict=True))
     best = min(distances, key=lambda name: distances[name])
     if distances.get(expected, np.inf) <= distances[best] + NO_FARTHER:
         best = expected
@@ -51,8 +53,10 @@ def nearest_colour_map(pixels: np.ndarray, expected: str = OTHER) -> str:
 
 
 @cache
-def _colour_trees() -> dict[str, cKDTree]:
-    return {name: cKDTree(colours_of(name).astype(float)) for name in COLOUR_MAPS}
+def _colours_side_by_side() -> tuple[np.ndarray, np.ndarray]:
+    """The colours of all maps, float (3, maps * 256), and their squared lengths (maps * 256,)."""
+    colours = np.concatenate([colours_of(name) for name in COLOUR_MAPS]).T.astype(float)
+    return colours, (colours**2).sum(axis=0)
 
 
 def colours_of(name: str) -> np.ndarray:
@@ -73,6 +77,8 @@ def _all_colours() -> dict[str, np.ndarray]:
 @cache
 def levels_by_colour(name: str) -> np.ndarray:
     """The nearest level uint8 (2 ** 18,) of a map by the upper BITS of R, G and B."""
+    from scipy.spatial import cKDTree  # here: importing it doubles a prediction's start
+
     side = np.arange(2**BITS) * 2 ** (8 - BITS) + 2 ** (7 - BITS)  # the middle of each part
     cube = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
     return cKDTree(colours_of(name).astype(float)).query(cube)[1].astype(np.uint8)
@@ -86,9 +92,9 @@ def levels_of(pixels: np.ndarray, name: str) -> np.ndarray:
     return levels_by_colour(name)[(red << 2 * BITS) | (green << BITS) | blue]
 
 
-def recoloured(levels: np.ndarray) -> np.ndarray:
-    """Levels uint8 (H, W) in the colours that networks here see, uint8 (H, W, 3)."""
-    return colours_of(SHOWN)[levels]
+def recoloured(levels: np.ndarray, name: str = SHOWN) -> np.ndarray:
+    """Levels uint8 (H, W) in the colours of a map, uint8 (H, W, 3)."""
+    return colours_of(name)[levels]
 
 
 def attack(levels: np.ndarray) -> float:

@@ -41,7 +41,8 @@ class Drawing:
     frames: of the sizes that were looked at together; crop: whether a picture of another size is
     looked at alone; colour_map: what most pictures are drawn with, "" to leave colours as they are;
     inverted: whether loud is at the low end of that map; flip: whether pictures are turned upside
-    down; loud_side: where a picture of this folder is louder, before that, "" when it is not known.
+    down; loud_side: where a picture of this folder is louder, before that, "" when it is not known;
+    shown: the map in whose colours the network sees what is read back from colour_map.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -50,6 +51,7 @@ class Drawing:
     inverted: bool = False
     flip: bool = False
     loud_side: Literal["", "below", "above"] = ""
+    shown: str = SHOWN
     _boxes: dict[Size, Box] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +75,7 @@ class Drawing:
         return pixels[::-1] if self.flip else pixels
 
     def _recoloured(self, pixels: np.ndarray, known: bool) -> np.ndarray:
-        """The picture in the usual colours and direction.
+        """The picture in the colours and the direction that the network sees.
 
         One of a size that the folder does not have was drawn by others: it tells itself whether
         loud is at the low end of its map, and on which side its low frequencies are.
@@ -92,9 +94,9 @@ class Drawing:
             if abs(fall) > CLEAR_SLOPE:
                 flip = flip != (("below" if fall > 0 else "above") != self.loud_side)
         if inverted:
-            pixels = recoloured(255 - levels)
-        elif name != SHOWN:
-            pixels = recoloured(levels)
+            pixels = recoloured(255 - levels, self.shown)
+        elif name != self.shown:
+            pixels = recoloured(levels, self.shown)
         return pixels[::-1] if flip else pixels
 
     def notes(self) -> list[str]:
@@ -109,7 +111,7 @@ class Drawing:
                 f"cropped {share:.0%} of margins: {box.size[0]}x{box.size[1]} of {width}x{height}"
                 f"{more}; --no-crop keeps them"
             )
-        if self.colour_map and (self.inverted or self.colour_map != SHOWN):
+        if self.colour_map and (self.inverted or self.colour_map != self.shown):
             low = ", loud at its low end," if self.inverted else ""
             said.append(f"the colours of {self.colour_map}{low} are read back to levels")
         if self.loud_side == "above" and not self.flip:
@@ -127,6 +129,7 @@ class Drawing:
             "inverted": self.inverted,
             "flip": self.flip,
             "loud_side": self.loud_side,
+            "shown": self.shown,
         }
 
     @classmethod
@@ -149,17 +152,29 @@ class Drawing:
             raise ValueError(f"{fields.where}.loud_side is {side!r:.60}; expected below or above")
         if colour_map not in (None, "", OTHER, *COLOUR_MAPS):
             raise ValueError(f"{fields.where}.colour_map is {colour_map!r:.60}: no such colour map")
-        flags = [bool(fields.values.get(name)) for name in ("crop", "inverted", "flip")]
-        return cls(tuple(frames), flags[0], str(colour_map or ""), flags[1], flags[2], side)
+        shown = str(fields.values.get("shown", SHOWN))
+        if shown not in COLOUR_MAPS:
+            raise ValueError(f"{fields.where}.shown is {shown!r:.60}: no such colour map")
+        crop, inverted, flip = (
+            bool(fields.values.get(name)) for name in ("crop", "inverted", "flip")
+        )
+        return cls(tuple(frames), crop, str(colour_map or ""), inverted, flip, side, shown)
 
 
 PLAIN = Drawing()
 
 
 def drawing_of(
-    pictures: Sequence[tuple[Size, Sequence[np.ndarray]]], *, crop: bool, flip: bool
+    pictures: Sequence[tuple[Size, Sequence[np.ndarray]]],
+    *,
+    crop: bool,
+    flip: bool,
+    shown: str = SHOWN,
 ) -> Drawing:
-    """How pictures are drawn: of each (width, height) some, uint8 (H, W, 3)."""
+    """How pictures are drawn: of each (width, height) some, uint8 (H, W, 3).
+
+    shown: the map in whose colours the network is to see them.
+    """
     frames = tuple(
         Frame(size, (find_frame(some) if crop else None) or Box(0, 0, *size))
         for size, some in pictures
@@ -170,7 +185,7 @@ def drawing_of(
     names = [nearest_colour_map(pixels) for pixels in data]
     known = [name for name in names if name != OTHER]
     if len(known) < SAME_MAP * len(names) or not known:
-        return Drawing(frames, crop, flip=flip)
+        return Drawing(frames, crop, flip=flip, shown=shown)
     colour_map = max(sorted(set(known)), key=known.count)
     levels = [
         levels_of(pixels, name)
@@ -183,4 +198,4 @@ def drawing_of(
     side: Literal["", "below", "above"] = ""
     if abs(falls.mean()) > CLEAR_SLOPE / 2 and (falls * falls.mean() > 0).mean() > 0.8:
         side = "below" if falls.mean() > 0 else "above"
-    return Drawing(frames, crop, colour_map, inverted, flip, side)
+    return Drawing(frames, crop, colour_map, inverted, flip, side, shown)

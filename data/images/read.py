@@ -13,6 +13,7 @@ from common.fields import Fields
 from common.files import check_regular
 from common.pictures import open_picture, to_rgb
 from common.recordings import PICTURES
+from data.images.colour_map import SHOWN
 from data.images.drawing import PLAIN, Drawing, drawing_of
 
 MAX_SIDE, MAX_INPUT_PIXELS = 16_384, 4096 * 4096  # of a network's input; more is an error
@@ -131,7 +132,9 @@ def picture_sizes(files: list[Path]) -> list[tuple[int, int] | None]:
         return list(pool.map(size, files))
 
 
-def find_drawing(files: list[Path], *, crop: bool = True, flip: bool = False) -> Drawing:
+def find_drawing(
+    files: list[Path], *, crop: bool = True, flip: bool = False, shown: str = SHOWN
+) -> Drawing:
     """How the pictures of a folder are drawn, from some of each of their commonest sizes.
 
     crop: whether margins are looked for; flip: whether pictures are to be turned upside down.
@@ -151,7 +154,7 @@ def find_drawing(files: list[Path], *, crop: bool = True, flip: bool = False) ->
             pixels = [p for p in pool.map(_readable, [found[i] for i in chosen]) if p is not None]
         if pixels:
             pictures.append((size, pixels))
-    return drawing_of(pictures, crop=crop, flip=flip)
+    return drawing_of(pictures, crop=crop, flip=flip, shown=shown)
 
 
 def _readable(file: Path) -> np.ndarray | None:

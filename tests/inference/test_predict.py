@@ -132,7 +132,7 @@ def test_the_python_api_answers_as_the_script(trained: Run, stripes: Path) -> No
 @pytest.mark.parametrize(
     ("model", "needless"),
     [
-        ("model.onnx", {"torch", "timm", "matplotlib", "librosa", "sklearn"}),
+        ("model.onnx", {"torch", "timm", "matplotlib", "librosa", "sklearn", "scipy.spatial"}),
         # scikit-learn and onnxruntime, which training uses, would add a third to every answer
         ("model.pth", {"sklearn", "onnxruntime", "matplotlib", "librosa"}),
     ],

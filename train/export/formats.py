@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.files import whole_file, whole_path
+from common.files import whole_file, write_bytes
 from train.devices.fabric import quiet_loggers
 from train.export.onnx import picture_program
 from train.models import model_file, onnx_file
@@ -104,13 +104,12 @@ def to_torchscript(original: Original, file: Path, pictures: np.ndarray) -> Netw
 def to_safetensors(original: Original, file: Path, _: np.ndarray) -> Network:
     """Write the weights as safetensors, with the facts as its metadata."""
     from safetensors import safe_open
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = original.module.state_dict()
     weights = {name: tensor.contiguous() for name, tensor in state.items()}
     metadata = {"facts": original.json}
-    with whole_path(file) as temporary:
-        save_file(weights, str(temporary), metadata)
+    write_bytes(file, save(weights, metadata))  # its own save_file lets only the owner read
     with safe_open(str(file), "pt") as opened:
         facts = ModelFacts.from_dict(json.loads(opened.metadata()["facts"]))
         read = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

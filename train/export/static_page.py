@@ -15,7 +15,7 @@ from PIL import Image
 from common.files import write_bytes, write_json, write_text
 from common.html import fill_template
 from common.plots import class_colours
-from data.images.colour_map import OTHER, SHOWN, colours_of
+from data.images.colour_map import OTHER, colours_of
 from data.images.read import ImageSpec
 from render.audio.clips import LONG_SECONDS
 from render.settings import RenderSettings
@@ -155,7 +155,7 @@ def _drawing(spec: ImageSpec) -> dict[str, Any]:
     if drawing.colour_map not in ("", OTHER):
         source = colours_of(drawing.colour_map)
         source = source[::-1] if drawing.inverted else source
-        colours = colours_of(SHOWN) if drawing.colour_map != SHOWN or drawing.inverted else source
+        colours = colours_of(drawing.shown)
     return {
         "frames": [[*frame.size, *frame.box] for frame in drawing.frames],
         "crop": drawing.crop,

@@ -14,16 +14,21 @@ import timm
 import torch
 from torch.nn import functional as F
 
+from data.config import DataConfig
+from data.image_folder import scan
 from render.presets import AUDIOSET
 from render.settings import RenderSettings
 from render.spectrogram.image import picture
 from tests.helpers import ROOT
 from train.config import TrainConfig
+from train.devices.fabric import make_fabric
 from train.models import download
 from train.models.audio import mobilenet
 from train.models.backbone import create_backbone
 from train.models.classifier import Classifier, count_features
 from train.models.pretrained import BUNDLED, backbone_with_weights, why_chosen
+from train.models.sequence.base import grey
+from train.pipeline import prepare_pictures
 
 WEIGHTS = ROOT.parent / "shared" / "data" / "audio_weights" / "mn04_as_mAP_432.pt"
 needs_weights = pytest.mark.skipif(not WEIGHTS.is_file(), reason=f"no {WEIGHTS.name} beside us")
@@ -147,6 +152,32 @@ def test_it_is_pooled_over_four_stages_and_fine_tunes_by_stages() -> None:
     assert trained == {n for n, _ in backbone.named_parameters() if n.startswith(last)}
     images = torch.randint(0, 256, (2, 3, 128, 1000), dtype=torch.uint8)
     assert model.eval()(images).shape == (2, 3)
+
+
+@pytest.mark.parametrize("colormap", ["gray", "viridis"])
+def test_it_is_given_the_levels_of_pictures_in_any_colours(tmp_path: Path, colormap: str) -> None:
+    """A level is a number of decibels: the luminance of another map bends that scale."""
+    settings = replace(AUDIOSET, clip_seconds=0.5, size="", colormap=colormap)
+    levels = {}
+    for number, label in enumerate(["a", "a", "a", "b", "b", "b"]):
+        y = np.random.default_rng(number).normal(0, 0.1, settings.clip_samples).astype(np.float32)
+        y *= np.linspace(0, 1, len(y), dtype=np.float32) ** 4
+        file = tmp_path / label / f"{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        drawn = picture(y, settings)
+        drawn.save(file)
+        levels[f"{label}/{number}.png"] = np.asarray(drawn)
+    config = TrainConfig(model="mn01_as", pretrained=False, accelerator="cpu")
+    size = f"{settings.width}x{settings.height}"
+    options = DataConfig(cache_limit=0, duplicates="ignore", image_size=size, folds=2)
+    fabric = make_fabric(config.accelerator, config.precision)
+    ready = prepare_pictures(scan(tmp_path, options.group), options, config, fabric).ready
+    for position, path in enumerate(ready.examples.paths):
+        ((images, _),) = ready.pictures.batches(np.array([position]), batch_size=1)
+        seen = grey(images.float())[0].numpy()
+        # Colours are looked up by the upper six bits of each channel.
+        tolerance = 0 if colormap == "gray" else 2**2
+        assert np.abs(seen - levels[str(path)].astype(float)).max() <= tolerance + 1e-3
 
 
 def test_pictures_drawn_otherwise_are_told_with_the_way_out() -> None:

@@ -77,6 +77,7 @@ class AudioMobileNet(nn.Module):
 
     heard = AUDIOSET  # the rendering settings of the pictures that it was trained on
     pooled_reductions = (4, 8, 16, 32)
+    shown = "gray"  # the colour map in which it sees pictures: their levels are its one channel
 
     def __init__(self, width: float, num_classes: int = N_AUDIOSET, drop_rate: float = 0.2) -> None:
         super().__init__()
