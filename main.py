@@ -9,6 +9,7 @@ python main.py --resume runs/latest       go on with an interrupted run
 from pathlib import Path
 
 from common.cli import config_from, make_parser, run
+from common.progress import stage
 from data.config import DataConfig, check_given, root_of
 from render.songs import SongConfig
 from train.config import PRESETS, TrainConfig
@@ -44,7 +45,8 @@ def main() -> int:
     check_given(root_of(data_config.data), None if resumed else data_config.split)
     if starts_here(config.devices, config.nodes) and not data_config.leak_check:
         return start_all(config.devices, config.nodes)
-    from train.pipeline import train
+    with stage("starting"):
+        from train.pipeline import train
 
     return train(data_config, config, resumed, songs, given=parser.given)
 

@@ -119,7 +119,8 @@ def demo(bench: Bench) -> str:
 def resumed(bench: Bench) -> str:
     """Kill the same training in its middle, and go on: every figure must be the same."""
     out = bench.folder / "killed"
-    command = [sys.executable, str(ROOT / "main.py"), *bench.options, "--out", str(out)]
+    command = [sys.executable, str(ROOT / "main.py"), *bench.options, "--verbose"]
+    command += ["--out", str(out)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

@@ -27,9 +27,8 @@ from jsonargparse import (
 )
 from jsonargparse.typing import restricted_number_type
 
-from common.text import printable
+from common.text import load_yaml, printable
 from common.validation import check_fields, expected, flag
-from common.yaml_text import load_yaml
 
 if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain numbers
     PositiveInt: TypeAlias = int

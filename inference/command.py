@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
+from common.progress import tracked
 from common.text import printable
 from inference.cluster import on_cluster
 from inference.config import PredictConfig
@@ -150,10 +151,8 @@ def _without_path_of(
 def _with_bar(
     results: Iterable[Prediction | LeftOut], total: int
 ) -> Iterable[Prediction | LeftOut]:
-    """The results, with a bar on a terminal once they take longer than a second."""
-    from tqdm import tqdm
-
-    return tqdm(results, total=total, unit=" files", leave=False, disable=None, delay=1)
+    """The results, while it is shown how many there are."""
+    return tracked(results, "answering", total, "files")
 
 
 def _clip_strips() -> "ClipStrips":

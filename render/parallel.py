@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
+from common.progress import tracked
+
 if TYPE_CHECKING:
     from distributed import Client
 
@@ -29,11 +31,8 @@ class Workers:
 def run_all(
     do: Callable[[Job], Result], jobs: Iterable[Job], total: int, workers: Workers
 ) -> Iterator[Result]:
-    """As `results_of`, with a progress bar on a terminal."""
-    from tqdm import tqdm
-
-    results = results_of(do, jobs, total, workers)
-    yield from tqdm(results, total=total, unit="recording", disable=None)
+    """As `results_of`, while it is shown how many there are."""
+    yield from tracked(results_of(do, jobs, total, workers), "drawing", total, "recordings")
 
 
 def results_of(

@@ -28,6 +28,7 @@ def pytest_configure() -> None:
 
     Two workers whose scripts take both cores each wait for one another: twice the time.
     """
+    os.environ["SPECTROFOLD_PROGRESS"] = "0"  # its lines come and go with the machine's load
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))

@@ -227,7 +227,16 @@ def test_an_interrupted_run_goes_on_to_the_same_metrics(
     stripes: Path, trained: Run, tmp_path: Path
 ) -> None:
     """Ctrl-C in the second fold, then --resume as the last line says."""
-    command = ["main.py", "--data", str(stripes), "--out", str(tmp_path), *TINY, *SHORT]
+    command = [
+        "main.py",
+        "--verbose",
+        "--data",
+        str(stripes),
+        "--out",
+        str(tmp_path),
+        *TINY,
+        *SHORT,
+    ]
     stderr = interrupt([sys.executable, *command], "fold 2/2  finetune epoch   2")
     assert "Traceback" not in stderr
     command = stderr.strip().splitlines()[-1].split("python main.py ")[1].split()

@@ -151,6 +151,7 @@ class TrainConfig:
         "auto", "auto means bf16-mixed where the processor supports it", HARDWARE
     )
     out: str = option("runs", "folder in which the run gets a folder of its own", MOST_USED)
+    verbose: bool = option(False, "print a line for every epoch", OUTPUT)
     wandb: str | None = option(None, "also log to this Weights & Biases project", OUTPUT)
 
     def __post_init__(self) -> None:

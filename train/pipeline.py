@@ -14,6 +14,7 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from common.cli import DONE, INTERRUPTED, SOME_LEFT_OUT
+from common.progress import stage
 from data.cache.disk import cache_folder
 from data.config import DataConfig, is_table, parse_size, root_of
 from data.examples import Examples
@@ -37,7 +38,7 @@ from train.loop.checkpoint import weights_digest
 from train.loop.cross_validation import cross_validate
 from train.loop.embeddings import embeddings_of
 from train.loop.inference import apply
-from train.loop.loggers import EpochLog, Silent
+from train.loop.loggers import EpochLog, Silent, fold_table
 from train.loop.optim import check_optimizer
 from train.loop.state import Fold, Log, Progress
 from train.loop.trainer import EmbeddingCache, Trainer
@@ -87,7 +88,7 @@ def train(
     if has_songs := holds_songs(root):
         drawn = _draw(root, songs or SongConfig(), config)
         root = pictures_folder(root)
-    with first_speaks():
+    with first_speaks(), stage("preparing"):
         return _train_on(root, data_config, config, resumed, given, has_songs) or drawn
 
 
@@ -151,8 +152,10 @@ def train_and_report(
             log.close()
     if not speaks:
         return DONE
+    print(fold_table(finished[: len(training.ready.split.folds)]), flush=True)
     results = write_run(training, trainer, finished, settings, started)
-    print(*results.lines(), f"report: {folder / 'report.html'}", sep="\n")
+    report = (folder / "report.html").resolve().as_uri()
+    print(*results.lines(), *results.doubts(), f"report: {report}", sep="\n")
     example = "TABLE.csv" if training.unit == "row" else "PICTURE"
     print(f"predict: python predict.py {folder / 'model.pth'} {example}")
     return SOME_LEFT_OUT if training.ready.failures else DONE
@@ -181,7 +184,9 @@ def epoch_log(training: Training, folder: Path) -> EpochLog:
     """The log of a run in `folder`."""
     config = training.config
     n_folds = len(training.ready.split.folds)
-    return EpochLog(folder, n_folds, wandb=config.wandb, options=asdict(config))
+    return EpochLog(
+        folder, n_folds, wandb=config.wandb, options=asdict(config), verbose=config.verbose
+    )
 
 
 def measure_only(training: Training, data_config: DataConfig) -> int:
@@ -323,7 +328,8 @@ def prepare_pictures(
     """Get the backbone, say in one line what it is, and prepare the pictures for it."""
     size = parse_size(data_config.image_size) if data_config.image_size else None
     drawn = rendered_with(examples.root)
-    backbone, name, weights = backbone_with_weights(config, size, drawn)
+    with stage("looking for weights"):
+        backbone, name, weights = backbone_with_weights(config, size, drawn)
     reason = why_chosen(config, name)
     on_cpu = fabric.device.type == "cpu"
     config = config.settled(on_cpu=on_cpu, random_weights=weights == RANDOM)

@@ -98,7 +98,7 @@ def existing_model(given: str | Path) -> Path:
 
 # Options that change where files lie or how fast it goes, and nothing that is learnt.
 NOT_COMPARED = frozenset(
-    ("data", "split", "out", "wandb", "workers", "cache", "cache_limit", "micro_batch")
+    ("data", "split", "out", "verbose", "wandb", "workers", "cache", "cache_limit", "micro_batch")
 )
 
 

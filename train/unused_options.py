@@ -28,11 +28,12 @@ OF_PICTURES = (
 NEW_SPLIT = ("folds", "repeats", "test_fraction")
 NO_RATE_FOUND_BY = (
     "epochs", "learning_rate", "head_learning_rate", "schedule", "warmup_epochs", "ema", "compile",
-    "plateau_patience", "patience", "final", "wandb", "repeats",
+    "plateau_patience", "patience", "final", "verbose", "wandb", "repeats",
 )  # fmt: skip
 NO_LEAK_FOUND_BY = (
     *FINETUNING, *HEAD, *(name for name in LAST_LAYER if name != "batch_size"), *NEW_SPLIT[1:],
-    "finetune", "final", "split", "leave_one_group_out", "out", "wandb", "devices", "nodes",
+    "finetune", "final", "split", "leave_one_group_out", "out", "verbose", "wandb", "devices",
+    "nodes",
 )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ RULES = (
         "leave it out",
     ),
     Rule(
-        (*ALL_LAYERS, *LAST_LAYER, "accelerator"),
+        (*ALL_LAYERS, *LAST_LAYER, "accelerator", "verbose"),
         lambda p: p.baseline,
         "scikit-learn trains this model",
         f"give --model {NETWORK}",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from common.pictures import open_picture
+from common.progress import tracked
 from data.images.colour_map import nearest_colour_map
 from data.images.read import read_picture
 
@@ -78,4 +78,4 @@ def measure_appearances(files: Sequence[Path]) -> list[Appearance]:
     """The look of each readable file, as it was drawn: with its frame, in its colours."""
     with ThreadPoolExecutor(cpu_count()) as pool:
         jobs = pool.map(measure_appearance, files)
-        return list(tqdm(jobs, "looking", len(files), leave=False, disable=None, delay=1))
+        return list(tracked(jobs, "looking at pictures", len(files), "pictures"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from common.progress import tracked
 from data.images.drawing import PLAIN, Drawing
 from data.images.read import read_picture
 
@@ -66,7 +66,7 @@ def fingerprints(
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         jobs = pool.map(one, range(len(files)))
-        bar = tqdm(jobs, "comparing", len(files), leave=False, disable=None, delay=1)
+        bar = tracked(jobs, "comparing pictures", len(files), "pictures")
         found = [each for each in bar if each is not None]
     digests = np.array([digest for digest, _, _ in found], "S32")
     blank = np.array([is_blank for _, _, is_blank in found], dtype=bool)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from common.progress import stage
 from common.text import printable
 from data.images.drawing import PLAIN, Drawing
 from data.images.fingerprints import MOST_COMPARED, THUMBNAIL, Fingerprints, digest_of, fingerprint
@@ -153,9 +153,9 @@ def _in_parallel(one: Callable[[int], _One], n: int) -> Iterator[_One]:
     """one(0), one(1), ... by all cores: Pillow decodes without the interpreter lock."""
     with (
         ThreadPoolExecutor(cpu_count()) as pool,
-        tqdm(total=n, desc="decoding", unit=" pictures", leave=False, disable=None) as bar,
+        stage("decoding", n, "pictures") as decoding,
     ):
         for start in range(0, n, BLOCK):
             for found in pool.map(one, range(start, min(start + BLOCK, n))):
                 yield found
-                bar.update()
+                decoding.update()

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from common.cli import make_parser
-from common.yaml_text import load_yaml
+from common.text import load_yaml
 from inference.config import PredictConfig
 from tests.damage import at_most
 

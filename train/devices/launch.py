@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from common.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_LEFT_OUT
+from common.progress import SWITCH
 
 LOST = 75  # the exit code of a process that ends only because another one has
 GRACE = 10.0  # seconds in which the others may end by themselves
@@ -71,7 +72,7 @@ def end_with_parent() -> None:
 def _start(rank: int, shared: dict[str, str], said: IO[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, *sys.orig_argv[1:]],
-        env=os.environ | shared | {"LOCAL_RANK": str(rank)},
+        env=os.environ | shared | {"LOCAL_RANK": str(rank)} | ({SWITCH: "0"} if rank else {}),
         stdout=subprocess.DEVNULL if rank else None,
         stderr=said if rank else None,
         start_new_session=True,  # Ctrl-C is passed on once, and not twice

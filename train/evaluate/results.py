@@ -11,6 +11,7 @@ import numpy as np
 from train.evaluate.metrics import Scores
 
 MANY_CLASSES = 100
+FEW_GROUPS = 10  # of a class: with fewer, chance decides
 OF_FOLDS = ("validation", "held_out", "held_out_recordings")
 
 
@@ -143,6 +144,25 @@ class Results:
             domain_shift=plain.get("distance", ()),
             seconds=plain.get("seconds"),
         )
+
+    def doubts(self) -> list[str]:
+        """What to look at when the answers are no better than chance; nothing when they are."""
+        scores = self.estimate
+        low, _ = scores.accuracy_interval_95
+        if low > scores.majority_baseline:
+            return []
+        few = scores.n_groups < FEW_GROUPS * len(scores.per_class)
+        cause = (
+            f"{scores.n_groups} groups in {len(scores.per_class)} classes are few to learn from: "
+            "more recordings help most"
+            if few
+            else f"look whether the labels are right and whether {self.unit}s of one class have "
+            "something in common that the others lack; python -m data.audit looks for errors"
+        )
+        return [
+            f"no better than chance: always answering {scores.majority_class} may do as well; "
+            f"{cause}"
+        ]
 
     def lines(self) -> list[str]:
         """The answer in a few lines: accuracy with its interval, the baseline, the folds."""

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from filelock import FileLock
 
+from common.progress import stage
 from train.loop.checkpoint import weights_digest
-from train.loop.inference import frozen_features, progress_bar
+from train.loop.inference import frozen_features
 from train.loop.state import Batch
 from train.loop.trainer import Trainer
 from train.models.ensemble import members_of
@@ -190,10 +191,12 @@ def _embedded(trainer: Trainer, positions: np.ndarray) -> Iterator[np.ndarray]:
     """The rows float16 (F,) of the pictures, one after another."""
     if not len(positions):
         return
-    features = frozen_features(members_of(trainer.model)[0], trainer.fabric, len(positions))
-    batches: Iterable[Batch] = progress_bar(trainer.batches(positions), "embedding")
-    for images, _ in batches:
-        yield from features(images).clamp(-MAX_FLOAT16, MAX_FLOAT16).to(torch.float16).numpy()
+    with stage("embedding", len(positions), "pictures") as embedding:
+        features = frozen_features(members_of(trainer.model)[0], trainer.fabric, len(positions))
+        batches: Iterable[Batch] = trainer.batches(positions)
+        for images, _ in batches:
+            yield from features(images).clamp(-MAX_FLOAT16, MAX_FLOAT16).to(torch.float16).numpy()
+            embedding.update(len(images))
 
 
 def _remove_contained(folder: Path, model: str, entry: Path) -> None:

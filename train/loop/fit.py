@@ -11,7 +11,7 @@ from torch import nn
 
 from train.config import TrainConfig
 from train.devices.distributed import gathered, summed
-from train.loop.inference import apply, progress_bar
+from train.loop.inference import apply, shown
 from train.loop.micro_batch import MicroBatch
 from train.loop.mixup import mixing
 from train.loop.optim import make_optimizer, planned_rate, plateau, set_rate
@@ -67,7 +67,9 @@ def _train_epoch(step: Step, phase: Phase, seed: int, epoch: int) -> float:
     rank = step.fabric.global_rank if phase.together else 0
     phase.set_seed(derived_seed(seed, stream, fold=phase.fold, epoch=epoch, process=rank))
     batches = phase.train_batches(derived_seed(seed, stream, fold=phase.fold, epoch=epoch))
-    return train_one_epoch(step, progress_bar(batches, "training", quiet=phase.quiet))
+    n_epochs = phase.n_epochs if phase.rates is None else len(phase.rates)
+    what = f"training {phase.who}, epoch {epoch} of {n_epochs}"
+    return train_one_epoch(step, shown(batches, what, quiet=phase.quiet))
 
 
 def train_one_epoch(step: Step, batches: Iterable[Batch]) -> float:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from tqdm import tqdm
 
+from common.progress import stage
 from train.devices.fabric import one_thread
 from train.loop.embeddings import Embeddings
 from train.loop.fit import OnEpoch, fit
@@ -40,20 +40,23 @@ def fit_heads(
     on_cpu = trainer.fabric.device.type == "cpu"
     n_workers = max(1, min(len(folds), torch.get_num_threads() if on_cpu else 1))
     stop, rows_limit = threading.Event(), IN_MEMORY // n_workers
-    total = len(folds) * trainer.config.head_epochs
-    bar = tqdm(total=total, desc="last layers", unit=" epochs", leave=False, disable=None, delay=1)
+    most = len(folds) * trainer.config.head_epochs
 
     def fit_one(fold: Fold) -> Progress:
         def on_epoch(*_: object) -> None:
-            bar.update()
+            training.update()
             if stop.is_set():
                 raise InterruptedError
 
         progress = _fit_head(trainer, fold, embeddings, rows_limit, on_epoch)
-        bar.update(trainer.config.head_epochs - progress.epoch)
+        training.update(trainer.config.head_epochs - progress.epoch)
         return progress
 
-    with one_thread(), ThreadPoolExecutor(n_workers) as workers:
+    with (
+        one_thread(),
+        stage("training last layers", most, "epochs") as training,
+        ThreadPoolExecutor(n_workers) as workers,
+    ):
         waiting = [workers.submit(fit_one, fold) for fold in folds]
         try:
             for future in waiting:
@@ -62,7 +65,6 @@ def fit_heads(
             stop.set()
             for future in waiting:
                 future.cancel()
-            bar.close()
 
 
 def _fit_head(

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from tqdm import tqdm
 
+from common.progress import tracked
 from train.devices.fabric import has_bf16
 from train.export.onnx import program_of
 from train.loop.micro_batch import MicroBatch
@@ -31,7 +31,7 @@ def apply(
     """float32 (n, K): `function` of the images of every batch, in their order; (0, 0) of none."""
     outputs: list[torch.Tensor] = [torch.empty(0, 0)]
     micro_batch = MicroBatch()
-    for images, _ in progress_bar(batches, "evaluating", quiet=quiet):
+    for images, _ in shown(batches, "evaluating", quiet=quiet):
         done = len(outputs)
 
         def begin(done: int = done) -> None:
@@ -44,11 +44,9 @@ def apply(
     return torch.cat(outputs[1:] or outputs).numpy()
 
 
-def progress_bar(batches: Iterable[Batch], what: str, *, quiet: bool = False) -> Iterable[Batch]:
-    """The batches, with a bar on a terminal once they take longer than a second."""
-    if quiet:
-        return batches
-    return tqdm(batches, what, unit=" batches", leave=False, disable=None, delay=1)
+def shown(batches: Iterable[Batch], what: str, *, quiet: bool = False) -> Iterable[Batch]:
+    """The batches, while it is shown how many were taken."""
+    return batches if quiet else tracked(batches, what, unit="batches")
 
 
 def logits_of(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> np.ndarray:

@@ -132,6 +132,11 @@ class Phase:
     wrapped: bool = True
 
     @property
+    def who(self) -> str:
+        """Which training this is, in words; the refit is given its rates."""
+        return f"fold {self.fold}" if self.rates is None else "on all folds"
+
+    @property
     def is_head(self) -> bool:
         """Whether the last layer alone is trained."""
         return self.name == HEAD

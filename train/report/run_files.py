@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lightning_fabric import Fabric
 
 from common.files import write_text
+from common.progress import stage
 from data.config import DataConfig
 from data.prepare import Prepared
 from train.config import TrainConfig
@@ -118,7 +119,8 @@ def write_run(
     started: the time.monotonic() at which the run began.
     """
     folder, ready = trainer.run, training.ready
-    final = run_final_test(trainer, finished, ready)
+    with stage("testing"):
+        final = run_final_test(trainer, finished, ready)
     trainer = replace(trainer, model=final.model)
     results = replace(final.results, unit=training.unit).after(time.monotonic() - started)
     facts = _model_facts(training, trainer, results, settings)
@@ -127,11 +129,13 @@ def write_run(
     write_predictions(folder / "predictions.csv", [*final.folds, final.test], ready.examples)
     write_history(folder / "history.csv", finished)
     report = _report(training, results, settings, final.curves, training.frozen(trainer))
-    write_report(
-        folder, report, finished[: len(ready.split.folds)], training.tested(trainer, final)
-    )
-    write_card(folder, report, facts)
-    onnx_file.save(folder / "model.onnx", training.program(final.model), facts)
+    with stage("writing the report"):
+        write_report(
+            folder, report, finished[: len(ready.split.folds)], training.tested(trainer, final)
+        )
+        write_card(folder, report, facts)
+    with stage("writing model.onnx"):
+        onnx_file.save(folder / "model.onnx", training.program(final.model), facts)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return results
 

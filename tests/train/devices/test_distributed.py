@@ -20,7 +20,7 @@ FEW = (
     "--model", "test_convnext", "--image-size", "64", "--folds", "2", "--head-epochs", "4",
     "--finetune", "all", "--epochs", "2", "--learning-rate", "0.01", "--batch-size", "7",
     "--dropout", "0", "--crop-time", "1", "--crop-frequency", "1", "--precision", "32-true",
-    "--accelerator", "cpu", "--balance", "loss",
+    "--accelerator", "cpu", "--balance", "loss", "--verbose",
 )  # fmt: skip
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 

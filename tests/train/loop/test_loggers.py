@@ -19,7 +19,7 @@ ROW = EpochRow("finetune", 1, 0.1, 2.0, validation_loss=1.5, validation_accuracy
 def test_tensorboard_has_every_curve_of_every_fold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = EpochLog(tmp_path, 2, options={})
+    log = EpochLog(tmp_path, 2, options={}, verbose=True)
     log.epoch(1, ROW)
     log.epoch(2, replace(ROW, epoch=7, train_loss=0.5))
     log.close()

@@ -46,7 +46,7 @@ def test_a_run_killed_twice_and_once_without_disk_ends_as_if_undisturbed(
     from resource import RLIMIT_FSIZE, prlimit
 
     run = tmp_path / "latest"
-    process = begin("--data", stripes, "--out", tmp_path, *TINY, *SHORT)
+    process = begin("--verbose", "--data", stripes, "--out", tmp_path, *TINY, *SHORT)
     until(process, "fold 1/2  finetune epoch   4")
     process.kill()
     process.communicate()
@@ -88,7 +88,7 @@ def test_an_edited_run_is_refused_and_says_why(stripes: Path, tmp_path: Path) ->
     """Its pictures, options and checkpoints are those that it began with, or it does not go on."""
     data, run = tmp_path / "data", tmp_path / "runs" / "latest"
     shutil.copytree(stripes, data)
-    process = begin("--data", data, "--out", run.parent, *TINY, *SHORT)
+    process = begin("--verbose", "--data", data, "--out", run.parent, *TINY, *SHORT)
     until(process, "fold 2/2  finetune epoch   1")
     process.kill()
     process.communicate()
