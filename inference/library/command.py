@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
+from common.progress import tracked
 from common.text import printable
 from inference.library.config import Request
 from inference.library.index import Index, IndexedModel, Song, absolute
@@ -23,8 +24,6 @@ from inference.prediction import LeftOut, Prediction
 
 def scan(request: Request) -> int:
     """Hear what is new below a folder and say what was found."""
-    from tqdm import tqdm
-
     from inference.clips import Cutting
     from inference.library.analysis import open_analyser
     from inference.library.scan import compare, hear, note, waiting
@@ -50,7 +49,7 @@ def scan(request: Request) -> int:
         heard = hear(index, model, analyser, files, n_cores())
         failed = [
             one
-            for one in tqdm(heard, total=len(files), unit=" songs", disable=None, delay=1)
+            for one in tracked(heard, "hearing", len(files), "songs")
             if isinstance(one.found, str)
         ]
         n_answered = len(index.numbers(model))
