@@ -10,7 +10,7 @@ from tests.helpers import ROOT
 
 ROOMS = ("common", "render", "data", "train", "inference", "app", "spectrofold")
 # Asked for where they are used, with the words of `pip install`.
-OPTIONAL = {"wandb", "umap", "dask", "distributed"}
+OPTIONAL = {"wandb", "umap", "dask", "distributed", "pyarrow", "beets"}
 
 
 def distribution(line: str) -> str:

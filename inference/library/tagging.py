@@ -81,10 +81,10 @@ def _write(index: Index, change: Change, run: int, at: str) -> None:
         )  # fmt: skip
         Journal(index).add(entry)
         copy.replace(path)
-    _note(index, change.song.id, file.path, entry.digest_after, change.after)
+    note(index, change.song.id, file.path, entry.digest_after, change.after)
 
 
-def _note(index: Index, song: int, path: Path, digest: str, genres: Sequence[str]) -> None:
+def note(index: Index, song: int, path: Path, digest: str, genres: Sequence[str]) -> None:
     """Note in the index what was done to a file: its sound is as it was."""
     facts = path.stat()
     with index.transaction():
@@ -122,7 +122,7 @@ def _undo(index: Index, entry: JournalEntry) -> None:
             os.utime(copy, ns=(entry.mtime_ns, entry.mtime_ns))
     for song, place in known.items():
         if place == found:
-            _note(index, song, found, entry.digest_before, read_tags(found).genres)
+            note(index, song, found, entry.digest_before, read_tags(found).genres)
     Journal(index).forget(entry)
 
 

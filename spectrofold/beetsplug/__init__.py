@@ -1,0 +1,1 @@
+"""Plugins of beets; a folder for its pluginpath."""
