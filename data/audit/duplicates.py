@@ -76,8 +76,10 @@ def trusted_duplicates(prints: Fingerprints, examples: Examples) -> Duplicates:
         np.unique(np.stack([merged, examples.groups]), axis=1)[0], return_counts=True
     )
     n_joined = dict(zip(names.tolist(), sizes.tolist(), strict=True))
-    n_groups = [len(np.unique(examples.groups[examples.labels == label]))
-                for label in range(len(examples.classes))]  # fmt: skip
+    n_groups = [
+        len(np.unique(examples.groups[examples.labels == label]))
+        for label in range(len(examples.classes))
+    ]
 
     def is_too_much(pair: Duplicate) -> bool:
         joined = n_joined[str(merged[pair.first])]

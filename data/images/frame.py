@@ -135,8 +135,12 @@ def _is_frame(stack: np.ndarray, distance: np.ndarray, box: Box) -> bool:
     if box.size[0] * box.size[1] > (1 - LEAST_CROPPED) * height * width:
         return False
     always = (distance > SAME).mean(axis=0) >= ALWAYS  # (H, W)
-    margins = [always[: box.top], always[box.bottom :],
-               always[:, : box.left], always[:, box.right :]]  # fmt: skip
+    margins = [
+        always[: box.top],
+        always[box.bottom :],
+        always[:, : box.left],
+        always[:, box.right :],
+    ]
     n_sides = sum(margin.size > 0 for margin in margins)
     n_marked = sum(margin.size > 0 and margin.mean() > MARKED for margin in margins)
     inside = distance[:, box.top + 2 : box.bottom - 2, box.left + 2 : box.right - 2]
@@ -165,8 +169,12 @@ def _is_drawn(edge: np.ndarray) -> bool:
 def _has_sharp_edges(distance: np.ndarray, box: Box) -> bool:
     """Whether the data begins at once on all sides; music fades in from silence."""
     inside = box.of((distance > SAME).mean(axis=0))
-    edges = (inside[:3].mean(axis=1).max(), inside[-3:].mean(axis=1).max(),
-             inside[:, :3].mean(axis=0).max(), inside[:, -3:].mean(axis=0).max())  # fmt: skip
+    edges = (
+        inside[:3].mean(axis=1).max(),
+        inside[-3:].mean(axis=1).max(),
+        inside[:, :3].mean(axis=0).max(),
+        inside[:, -3:].mean(axis=0).max(),
+    )
     return min(edges) >= 0.8 * inside.mean()
 
 

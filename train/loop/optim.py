@@ -35,9 +35,11 @@ def make_optimizer(
         if not hasattr(getattr(model, "backbone", None), "group_matcher"):
             raise ValueError(f"--layer-decay {config.layer_decay}: this network names no layers")
         layers = param_groups_layer_decay(
-            model.backbone, layer_decay=config.layer_decay, weight_decay=config.weight_decay,
+            model.backbone,
+            layer_decay=config.layer_decay,
+            weight_decay=config.weight_decay,
             weight_decay_exclude_1d=False,
-        )  # fmt: skip
+        )
         below = [{"params": layer["params"], "lr_scale": layer["lr_scale"]} for layer in layers]
         groups = [{"params": list(model.head.parameters())}, *below]
     for group in groups:
@@ -47,9 +49,13 @@ def make_optimizer(
         name, decay = "sgd", config.head_weight_decay
     check_optimizer(name)
     return create_optimizer_v2(
-        groups, TIMMS.get(name, name), lr=learning_rate, weight_decay=decay,
-        momentum=config.momentum, filter_bias_and_bn=False,
-    )  # fmt: skip
+        groups,
+        TIMMS.get(name, name),
+        lr=learning_rate,
+        weight_decay=decay,
+        momentum=config.momentum,
+        filter_bias_and_bn=False,
+    )
 
 
 def set_rate(optimizer: Any, rate: float) -> None:

@@ -47,8 +47,9 @@ class Ensemble(nn.Module):
         """Logits (B, C) of pictures, or of rows of a table."""
         if self.one_backbone:
             return self.classify(self.features(inputs))
-        return mean_logits(torch.stack([member(inputs) for member in self.members]),
-                           self.temperature)  # fmt: skip
+        return mean_logits(
+            torch.stack([member(inputs) for member in self.members]), self.temperature
+        )
 
     def logits_and_embeddings(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, C) and embeddings (B, F) of pictures, each backbone run once."""

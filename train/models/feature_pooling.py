@@ -81,9 +81,12 @@ def covariances(images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
         bands = avg_pool2d(grey, (step, 1), ceil_mode=True)[:, 0]
         channels = _mixtures(maps.float())
         series = [
-            bands, bands.diff(dim=2), channels.flatten(2), channels.diff(dim=3).flatten(2),
+            bands,
+            bands.diff(dim=2),
+            channels.flatten(2),
+            channels.diff(dim=3).flatten(2),
             *_moments(channels),
-        ]  # fmt: skip
+        ]
         return torch.cat([root_of_covariance(one) for one in series], dim=1)
 
 

@@ -61,7 +61,12 @@ def grey(images: torch.Tensor) -> torch.Tensor:
 def configuration(name: str, width: int, height: int, *, fixed: bool) -> Any:
     """timm's facts of a network without published weights; fixed: it is built for a size."""
     facts = {
-        "input_size": (3, height, width), "fixed_input_size": fixed, "mean": (0.5,) * 3,
-        "std": (0.25,) * 3, "crop_pct": 1.0, "interpolation": "bilinear", "classifier": "head",
-    }  # fmt: skip
+        "input_size": (3, height, width),
+        "fixed_input_size": fixed,
+        "mean": (0.5,) * 3,
+        "std": (0.25,) * 3,
+        "crop_pct": 1.0,
+        "interpolation": "bilinear",
+        "classifier": "head",
+    }
     return generate_default_cfgs({name: facts})

@@ -73,6 +73,10 @@ def small_cnn_wide(pretrained: bool = False, **kwargs: Any) -> SmallCnn:
     150,848 parameters; the source reports 59.67 %.
     """
     return build_model_with_cfg(
-        SmallCnn, "small_cnn_wide", pretrained,
-        channels=(64, 128, 64), kwargs_filter=("in_chans",), **kwargs,
-    )  # fmt: skip
+        SmallCnn,
+        "small_cnn_wide",
+        pretrained,
+        channels=(64, 128, 64),
+        kwargs_filter=("in_chans",),
+        **kwargs,
+    )
