@@ -1,4 +1,4 @@
-"""A model file at work: pictures of any size to the network's size, and these to probabilities."""
+"""A model file at work: pictures at the network's size, as `clips` makes them, to probabilities."""
 
 from dataclasses import dataclass
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,10 +12,21 @@ from common.cli import NonNegativeFloat, PositiveFloat, PositiveInt, option
 from common.validation import check_fields
 
 VERSION = 1  # of the pixels: raised when the same settings give other pixels than before
-REPRESENTATIONS = ("mel", "log", "stft", "cqt", "mfcc", "chroma", "tempogram")
 Colormap = Literal["magma", "inferno", "plasma", "viridis", "cividis", "turbo", "gray"]
 CQT_BINS = 84  # seven octaves of semitones
 TEMPOGRAM_LAGS = 384  # librosa's default
+# Every representation, with its rows before it is scaled to the picture's height, from the settings
+# and the length of its window.
+ROWS: dict[str, Callable[["RenderSettings", int], int]] = {
+    "mel": lambda s, n_fft: s.n_mels,
+    "log": lambda s, n_fft: s.n_mels,
+    "stft": lambda s, n_fft: n_fft // 2 + 1,
+    "cqt": lambda s, n_fft: CQT_BINS,
+    "mfcc": lambda s, n_fft: s.n_mfcc,
+    "chroma": lambda s, n_fft: 12,
+    "tempogram": lambda s, n_fft: TEMPOGRAM_LAGS,
+}
+REPRESENTATIONS = tuple(ROWS)
 # Settings also come inside the model files of strangers. What is larger than any of these would
 # need gigabytes; pictures and clips that people make stay far below.
 MOST_SR = 768_000
@@ -131,7 +143,7 @@ class RenderSettings:
             _require(value <= MOST_BANDS, f"{name}={value} must be {MOST_BANDS} at most")
         for representation, n_fft in self.layers:
             _require(n_fft <= MOST_N_FFT, f"n_fft={n_fft} must be {MOST_N_FFT} at most")
-            n_values = self.frames * self._n_bands(representation, n_fft)
+            n_values = self.frames * ROWS[representation](self, n_fft)
             _require(
                 max(n_values, self.width * self.height) <= MOST_PIXELS,
                 f"a picture of {self.width} x {self.height} pixels from {self.frames} frames of "
@@ -181,12 +193,7 @@ class RenderSettings:
         if self.size:
             return int(self.size.split("x")[1])
         name, n_fft = self.layers[0]
-        return 128 if name == "tempogram" else self._n_bands(name, n_fft)
-
-    def _n_bands(self, name: str, n_fft: int) -> int:
-        """Rows of the representation before it is scaled to the picture's height."""
-        other = {"stft": n_fft // 2 + 1, "cqt": CQT_BINS, "mfcc": self.n_mfcc, "chroma": 12}
-        return (other | {"tempogram": TEMPOGRAM_LAGS}).get(name, self.n_mels)
+        return 128 if name == "tempogram" else ROWS[name](self, n_fft)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with the width, the height and the version."""

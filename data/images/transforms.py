@@ -1,4 +1,4 @@
-"""Pictures to the network's input: one resize for all."""
+"""Batches at the network's size with torch; `read.whole_picture` is the same without it."""
 
 import torch
 from torchvision.transforms.v2 import functional as F

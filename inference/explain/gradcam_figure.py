@@ -14,6 +14,7 @@ from common.plots import empty_figure, save_figure
 from inference.explain.pictures import PredictedPictures
 from render.settings import RenderSettings
 from render.spectrogram.preview import frequency_ticks
+from render.spectrogram.spectra import POWERS
 from train.models.ensemble import members_of
 from train.models.gradcam import grad_cam
 from train.models.network import TorchNetwork
@@ -47,9 +48,7 @@ def axes_of(render: RenderSettings | None) -> PictureAxes:
         if not ticks or place / bands - ticks[-1][0] > LEAST_GAP:
             ticks.append((place / bands, label))
     seconds = settings.frames * settings.hop_length / settings.sr
-    return PictureAxes(
-        seconds, tuple(ticks), "Hz" if name in ("mel", "log", "stft", "cqt") else name
-    )
+    return PictureAxes(seconds, tuple(ticks), "Hz" if name in POWERS else name)
 
 
 def write_figures(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from render import RenderSettings
+from render.settings import REPRESENTATIONS, ROWS
 from render.spectrogram import spectra
 from render.spectrogram.image import brightness, palette, picture, png_bytes
 from render.spectrogram.spectra import Clip
@@ -185,3 +186,10 @@ def test_settings_survive_json_and_refuse_nonsense():
             RenderSettings(**wrong)
     with pytest.raises(ValueError, match="version 99"):
         RenderSettings.from_dict(s.to_dict() | {"version": 99})
+
+
+def test_every_representation_is_drawn_with_the_rows_that_the_settings_announce() -> None:
+    drawn = spectra.POWERS | spectra.OTHERS
+    assert tuple(drawn) == REPRESENTATIONS
+    for name, draw in drawn.items():
+        assert draw(Clip(tone(440, 1.0), SMALL), 2048).shape[0] == ROWS[name](SMALL, 2048), name

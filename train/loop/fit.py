@@ -14,7 +14,7 @@ from train.devices.distributed import gathered, summed
 from train.loop.inference import apply, shown
 from train.loop.micro_batch import MicroBatch
 from train.loop.mixup import mixing
-from train.loop.optim import make_optimizer, planned_rate, plateau, set_rate
+from train.loop.optim import make_optimizer, plateau, set_epoch_rate
 from train.loop.seeds import derived_seed
 from train.loop.state import STREAMS, Batch, EpochRow, Phase, Progress, Weights
 from train.loop.train_step import Loss, Step
@@ -41,7 +41,7 @@ def fit(
     n_epochs = phase.n_epochs if phase.rates is None else len(phase.rates)
     while progress.epoch < n_epochs and progress.stale < phase.patience:
         progress.epoch += 1
-        _set_rate(step.optimizer, phase, config, progress.epoch, n_epochs)
+        set_epoch_rate(step.optimizer, phase, config, progress.epoch, n_epochs)
         rate = float(step.optimizer.param_groups[0]["lr"])
         loss = _train_epoch(step, phase, config.seed, progress.epoch)
         validated: tuple[float, float] | None = None
@@ -115,14 +115,6 @@ def _set_up(
             if progress.averaged:
                 step.averaged.module.load_state_dict(progress.averaged)
     return step, scheduler
-
-
-def _set_rate(optimizer: Any, phase: Phase, config: TrainConfig, epoch: int, n_epochs: int) -> None:
-    rate = phase.rates[epoch - 1] if phase.rates is not None else None
-    if rate is None and not phase.is_head:
-        rate = planned_rate(config, epoch, n_epochs)
-    if rate is not None:
-        set_rate(optimizer, rate)
 
 
 def _evaluate(

@@ -1,4 +1,4 @@
-"""Which optimizer moves which weights at which rate."""
+"""Which optimizer moves which weights, and at which learning rate in every epoch."""
 
 import difflib
 import math
@@ -8,6 +8,7 @@ import torch
 from timm.optim import create_optimizer_v2, list_optimizers, param_groups_layer_decay
 
 from train.config import TrainConfig
+from train.loop.state import Phase
 
 TIMMS = {"sgd": "momentum"}  # what timm calls sgd has Nesterov's momentum
 
@@ -56,6 +57,20 @@ def make_optimizer(
         momentum=config.momentum,
         filter_bias_and_bn=False,
     )
+
+
+def set_epoch_rate(
+    optimizer: Any, phase: Phase, config: TrainConfig, epoch: int, n_epochs: int
+) -> None:
+    """Set the rate of an epoch, counted from 1, where the validation loss does not decide it.
+
+    A refit repeats the recorded rates of the folds; a last layer alone is left to `plateau`.
+    """
+    rate = phase.rates[epoch - 1] if phase.rates is not None else None
+    if rate is None and not phase.is_head:
+        rate = planned_rate(config, epoch, n_epochs)
+    if rate is not None:
+        set_rate(optimizer, rate)
 
 
 def set_rate(optimizer: Any, rate: float) -> None:
