@@ -1,6 +1,7 @@
 """Cases in a process of their own, which is watched: its time, its memory, its exceptions."""
 
 import contextlib
+import math
 import multiprocessing
 import os
 import re
@@ -36,11 +37,13 @@ class Fuzzer:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
 
-    def fuzz(self, kind: str, seconds: float, first: int = 0) -> Iterator[Finding | int]:
+    def fuzz(
+        self, kind: str, seconds: float, first: int = 0, most: float = math.inf
+    ) -> Iterator[Finding | int]:
         """Try seed after seed for so long; the harm that was done, and in the end how many."""
         self._start()
         end, seed = time.monotonic() + seconds, first
-        while time.monotonic() < end or seed == first:
+        while (time.monotonic() < end and seed < first + most) or seed == first:
             if what := self.harm_of(kind, seed):
                 yield Finding(kind, seed, what)
             seed += 1
