@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install install-dev constraints demo test check format bench gpu clean
+.PHONY: docs help install install-dev constraints sbom demo test check format bench gpu clean
 
 help: ## show these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,12 @@ constraints: ## write constraints.txt anew, of the newest versions with which ev
 	  | sed -E 's/\+[a-z0-9.]+$$//; s/$$/ ; python_version >= "3.11"/' >> constraints.new
 	mv constraints.new constraints.txt
 	rm -rf $(VENV)-newest
+
+sbom: install ## write sbom.json (CycloneDX): every installed package with its version and licence
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/python -m pip install --quiet cyclonedx-bom
+	$(VENV)-sbom/bin/cyclonedx-py environment $(VENV) --output-reproducible -o sbom.json
+	rm -rf $(VENV)-sbom
 
 demo: install ## train on subsampled_data and ask about three recordings of its test part
 	$(RUN) main.py --data subsampled_data
