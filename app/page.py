@@ -8,21 +8,25 @@ from typing import Any
 
 import gradio as gr
 
-from app.service import Service
-from inference.output import as_dict, clock
-from inference.prediction import Prediction
+from app.corrections import Corrections
+from app.service import HEADINGS, Service
+from app.view import (
+    answer_view,
+    for_clients,
+    heat_view,
+    plain,
+    table_view,
+    timeline_rows,
+)
 from train.evaluate.results import Results
 from train.models.facts import ModelFacts
-from train.report.caveats import cautions
+from train.report.caveats import about_model, cautions
 from train.report.run_report import EvaluationProtocol
 
 DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
-HEADERS = ["file", "class", "probability", "agreement", "remark"]
-# Without the screen's own width as a limit, a table with long remarks widens the page of a phone.
-CSS = """
-.gradio-container {max-width: min(1100px, 100vw) !important; margin: 0 auto}
-#answer h2 {margin: 0.2em 0}
-"""
+EXAMPLES = Path(__file__).with_name("examples")
+MOST_NAMED = 12  # classes in the first sentence
+WAITING = "The answer comes here."
 
 
 class Page(gr.Blocks):
@@ -39,99 +43,128 @@ class Page(gr.Blocks):
             raise gr.Error(said, print_exception=False) from None
 
 
-def build(service: Service, folder: Path) -> gr.Blocks:
-    """The page; the tables that it offers for download are written below `folder`."""
+def build(service: Service, folder: Path, corrections: Corrections | None = None) -> gr.Blocks:
+    """The page; the tables that it offers for download are written below `folder`.
+
+    corrections: where visitors' corrections go; None where nobody may correct.
+    """
     model = service.model
     with Page(title="Spectrofold", analytics_enabled=False) as page:
-        names = ", ".join(_plain(name) for name in model.classes)
-        gr.Markdown(f"# Spectrofold\nNames the class of a recording or picture: {names}.")
+        gr.Markdown(greeting(model.classes, hears=model.facts.render is not None))
         with gr.Tab("One recording or picture"):
-            _one(service)
+            _one(service, corrections)
         with gr.Tab("Several files"):
             _several(service, folder)
         gr.Markdown(about(model.facts))
-        hidden = only_sent(gr.File(visible=False))
-        gr.Button(visible=False).click(
-            in_words(lambda path: for_clients(service.answer(_given(path)))),
-            hidden,
-            gr.JSON(visible=False),
-            api_name="classify",
-            api_description="Classify a recording or a picture: class, probabilities, timeline.",
-        )
+        if service.report and service.report.is_file():
+            gr.DownloadButton("The full report", value=str(service.report), size="sm")
+        _for_programs(service, folder)
     page.queue(max_size=100, default_concurrency_limit=2)
     return page
 
 
-def _one(service: Service) -> None:
-    """The tab for one file: drop, record or pick; answer, picture, player and timeline."""
-    with gr.Row():
-        with gr.Column(min_width=300):
-            file, recorded = _inputs(service.model.classes)
-        with gr.Column(min_width=300):
-            answer = _answer()
-    picture, ask, heat = _picture_and_gradcam()
-    clips, timeline = _clip_table()
+def _for_programs(service: Service, folder: Path) -> None:
+    """The HTTP API, whose parts nobody sees."""
+    one = only_sent(gr.File(visible=False))
+    gr.Button(visible=False).click(
+        in_words(lambda path: for_clients(service.answer(_given(path)))),
+        one,
+        gr.JSON(visible=False),
+        api_name="classify",
+        api_description="Classify a recording or a picture: class, probabilities, timeline.",
+    )
+    many = only_sent(gr.File(visible=False, file_count="multiple"))
+    gr.Button(visible=False).click(
+        in_words(lambda paths: _table(service, paths or [], folder)),
+        many,
+        [gr.Dataframe(headers=list(HEADINGS), visible=False), gr.File(visible=False)],
+        api_name="classify_many",
+        api_description="Classify many files: rows of a table, and the same as a CSV file.",
+    )
+
+
+def _table(service: Service, paths: list[str], folder: Path) -> tuple[list[list[str]], str]:
+    file = Path(tempfile.mkdtemp(dir=folder)) / "answers.csv"
+    return service.table(paths, file), str(file)
+
+
+def _one(service: Service, corrections: Corrections | None) -> None:
+    """The tab for one file: drop, record or pick; the answer with its player, Grad-CAM, clips."""
+    model = service.model
+    file, recorded = _inputs(model.facts)
     source = gr.State()
+    answer = gr.Markdown(WAITING, elem_id="answer", latex_delimiters=[])
+    if corrections:
+        _correct(corrections, model.classes, source)
+    ask = gr.Button("Show Grad-CAM", visible=False, elem_id="explain", size="sm")
+    heat = gr.Markdown(elem_id="heat", visible=False, latex_delimiters=[])
+    clips, timeline = _clip_table()
 
     def show(path: str | None) -> list[Any]:
+        hidden = gr.update(visible=False)
         if path is None:
-            return [""] + 6 * [gr.update(visible=False)] + [None, None]
-        prediction, drawn = service.show(path)
-        is_recording = bool(prediction.timeline)
+            return [
+                WAITING,
+                hidden,
+                gr.update(value=None, visible=False),
+                hidden,
+                hidden,
+                None,
+                None,
+            ]
+        prediction, picture = service.show(path)
         return [
-            headline(prediction),
-            gr.update(value=prediction.probabilities, visible=True),
-            gr.update(value=path if is_recording else None, visible=is_recording),
-            gr.update(value=drawn, visible=True),
+            answer_view(prediction, picture, path, model.classes, model.facts.render),
             gr.update(visible=service.explains),
-            gr.update(value=None, visible=False),
-            gr.update(visible=is_recording),
+            hidden,
+            gr.update(visible=bool(prediction.timeline)),
             timeline_rows(prediction),
             path,
         ]
 
     def explain(path: str | None) -> Any:
-        return gr.update(value=service.explain(_given(path)), visible=True)
+        return gr.update(value=heat_view(service.explain(_given(path))), visible=True)
 
-    outputs = [*answer, picture, ask, heat, clips, timeline, source]
+    outputs = [answer, ask, heat, clips, timeline, source]
     file.change(in_words(show), file, outputs, api_visibility="private")
     recorded.stop_recording(in_words(show), recorded, outputs, api_visibility="private")
     ask.click(in_words(explain), source, heat, api_visibility="private")
 
 
-def _inputs(classes: Sequence[str]) -> tuple[Any, Any]:
-    """(file, microphone), and the demo's pictures where the model knows their classes."""
-    file = only_sent(gr.File(label="A recording or a picture", elem_id="file"))
-    recorded = only_sent(gr.Audio(sources=["microphone"], type="filepath", label="Or record"))
-    if examples := demo_examples(classes):
+def _inputs(facts: ModelFacts) -> tuple[Any, Any]:
+    """(file, microphone), with songs to try where the model hears, else the demo's pictures."""
+    what = "recording or picture" if facts.render else "picture"
+    label = f"Drop a {what} here, or click to choose one"
+    file = only_sent(gr.File(label=label, elem_id="file", height=130))
+    if examples := song_examples() if facts.render else demo_examples(facts.classes):
         gr.Examples(
             [[path] for path in examples.values()],
             [file],
             example_labels=list(examples),
-            label="Or one of the demo's pictures",
+            label="Or try one of these",
             api_visibility="private",
+            elem_id="examples",
+        )
+    with gr.Accordion("Record with the microphone", open=False, visible=bool(facts.render)):
+        recorded = only_sent(
+            gr.Audio(sources=["microphone"], type="filepath", label="Microphone", elem_id="record")
         )
     return file, recorded
 
 
-def _answer() -> tuple[gr.Markdown, gr.Label, gr.Audio]:
-    """(headline, probabilities, player)."""
-    return (
-        gr.Markdown(elem_id="answer"),
-        gr.Label(label="Probabilities", show_heading=False, visible=False),
-        gr.Audio(
-            label="Listen", interactive=False, visible=False, elem_id="player", buttons=["download"]
-        ),
-    )
+def _correct(corrections: Corrections, classes: Sequence[str], source: gr.State) -> None:
+    """What a visitor with the password sees: a class to choose for the file in `source`."""
+    with gr.Accordion("This answer is wrong", open=False, elem_id="correct"):
+        label = gr.Dropdown(list(classes), value=None, label="It is really")
+        button = gr.Button("Correct it", size="sm")
+        gr.Markdown("The file is then kept beside the model, which can learn from it.")
+        said = gr.Markdown(corrections.summary, elem_id="waiting")
 
+    def correct(path: str | None, label: str | None, request: gr.Request) -> str:
+        noted = corrections.add(_given(path), label, request.username or "a visitor")
+        return f"Noted: {plain(noted.label)}. {corrections.summary()}"
 
-def _picture_and_gradcam() -> tuple[gr.Image, gr.Button, gr.Image]:
-    # Gradio's own buttons but the one that shares with others
-    hidden: dict[str, Any] = {"interactive": False, "visible": False, "show_label": False}
-    hidden["buttons"] = ["download", "fullscreen"]
-    picture = gr.Image(label="The network's input", elem_id="picture", **hidden)
-    ask = gr.Button("Show Grad-CAM", visible=False, elem_id="explain")
-    return picture, ask, gr.Image(label="Grad-CAM", elem_id="heat", **hidden)
+    button.click(in_words(correct), [source, label], said, api_visibility="private")
 
 
 def _clip_table() -> tuple[gr.Accordion, gr.Dataframe]:
@@ -149,31 +182,23 @@ def _clip_table() -> tuple[gr.Accordion, gr.Dataframe]:
 def _several(service: Service, folder: Path) -> None:
     """The tab for several files: a table, and the same with every probability to download."""
     files = only_sent(
-        gr.File(label="Recordings and pictures", file_count="multiple", elem_id="files")
+        gr.File(
+            label="Drop recordings and pictures here, or click to choose them",
+            file_count="multiple",
+            elem_id="files",
+            height=130,
+        )
     )
-    table = gr.Dataframe(
-        headers=HEADERS,
-        interactive=False,
-        wrap=True,
-        elem_id="table",
-        column_widths=["220px", "150px", "120px", "120px", "360px"],
-    )
+    table = gr.Markdown(elem_id="table", latex_delimiters=[])
     download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
 
-    def fill(paths: list[str] | None) -> tuple[list[list[str]] | None, Any]:
+    def fill(paths: list[str] | None) -> tuple[str, Any]:
         if not paths:
-            return None, gr.update(visible=False)
-        file = Path(tempfile.mkdtemp(dir=folder)) / "answers.csv"
-        rows = service.table(paths, file)
-        return rows, gr.update(value=str(file), visible=True)
+            return "", gr.update(visible=False)
+        rows, file = _table(service, paths, folder)
+        return table_view(rows), gr.update(value=file, visible=True)
 
-    files.change(
-        in_words(fill),
-        files,
-        [table, download],
-        api_name="classify_many",
-        api_description="Classify many files: rows of a table, and the same as a CSV file.",
-    )
+    files.change(in_words(fill), files, [table, download], api_visibility="private")
 
 
 def in_words(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -211,33 +236,22 @@ def _given(path: str | None) -> str:
     return path
 
 
-def headline(prediction: Prediction) -> str:
-    """The answer as Markdown: the class, or that it is unsure and why."""
-    share = f"{_plain(prediction.label)}, {prediction.probability:.0%}"
-    lines = [f"## {share}"]
-    if prediction.unsure:
-        lines = ["## Unsure", f"{prediction.unsure}. Nearest: {share}."]
-    if clips := prediction.timeline:
-        agreeing = round(prediction.agreement * len(clips))
-        lines.append(f"{agreeing} of {len(clips)} clips agree, {clock(clips[-1].end_s)} in all.")
-    return "\n\n".join(lines)
+def greeting(classes: Sequence[str], *, hears: bool) -> str:
+    """The page's first sentence, Markdown."""
+    shown = [plain(name) for name in classes[:MOST_NAMED]]
+    more = len(classes) - len(shown)
+    names = ", ".join(shown) + (f" and {more} more" if more else "")
+    what = "song" if hears else "picture"
+    where = " It shows where in the song it hears what." if hears else ""
+    return (
+        f"# Which class is this {what}?\nDrop a {what}: this page says which of {len(classes)} "
+        f"classes it is ({names}), and how sure it is.{where}"
+    )
 
 
-def for_clients(prediction: Prediction) -> dict[str, Any]:
-    """The prediction with its timeline as plain data, under "file" the name that was sent.
-
-    Gradio's client would download whatever stands under "path".
-    """
-    plain = as_dict(prediction, timeline=True)
-    return {"file": plain.pop("path")} | plain
-
-
-def timeline_rows(prediction: Prediction) -> list[list[str]]:
-    """Rows (from, to, class, probability, remark) of the clips."""
-    return [
-        [clock(m.start_s), clock(m.end_s), m.label, f"{m.probability:.2f}", m.unsure or ""]
-        for m in prediction.timeline
-    ]
+def song_examples() -> dict[str, str]:
+    """The sounds that come with the page, by a label: free music, see examples/SOURCES.md."""
+    return {file.stem: str(file) for file in sorted(EXAMPLES.glob("*.ogg"))}
 
 
 def demo_examples(classes: Sequence[str]) -> dict[str, str]:
@@ -250,23 +264,9 @@ def demo_examples(classes: Sequence[str]) -> dict[str, str]:
 
 def about(facts: ModelFacts) -> str:
     """The foot of the page, Markdown: what the model is, and how well it did when tested."""
-    size = f"{facts.image.width}x{facts.image.height}"
-    lines = [f"**The model.** {_plain(facts.backbone)}, pictures of {size} pixels."]
+    lines = [plain(about_model(facts))]
     if metrics := facts.metrics:
-        results = Results.from_dict(metrics)
-        main = results.main
-        low, high = main.accuracy_interval_95
-        lines.append(
-            f"**How good it is.** {main.accuracy:.0%} right (95 % interval {low:.0%} to "
-            f"{high:.0%}) on {main.n} {results.main_unit} that it had not seen; always answering "
-            f"{_plain(main.majority_class)} would have {main.majority_baseline:.0%}."
-        )
-        protocol = EvaluationProtocol.of_run(facts.config)
-        lines += [_plain(line) for line in cautions(results, protocol)]
-    lines.append("Files are read on this machine, sent nowhere, and deleted soon after.")
-    return "---\n" + "\n\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown and HTML leave as it is."""
-    return "".join(f"&#{ord(c)};" if c in "\\`*_{}[]<>()#+-.!|&~$" else c for c in text)
+        said = cautions(Results.from_dict(metrics), EvaluationProtocol.of_run(facts.config))
+        lines += [f"- {plain(line)}" for line in said]
+    lines.append("\nFiles are read on this machine, sent nowhere, and deleted soon after.")
+    return "---\n**The model.** " + "\n".join(lines)

@@ -44,23 +44,28 @@ def serve(model_file: str, config: ServeConfig, limits: Limits) -> int:
         os.environ |= {"GRADIO_TEMP_DIR": str(folder), "GRADIO_ANALYTICS_ENABLED": "False"}
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         tempfile.tempdir = str(folder)  # of uploads that are on their way, too
-        _serve(model, config, limits, auth, folder)
+        _serve(model, Path(model_file).resolve(), config, limits, auth, folder)
     return DONE
 
 
 def _serve(
     model: Predictor,
+    model_file: Path,
     config: ServeConfig,
     limits: Limits,
     auth: tuple[str, str] | None,
     folder: Path,
 ) -> None:
+    from app.corrections import Corrections
     from app.page import build
     from app.service import Service
 
-    service = Service(model, limits)
+    service = Service(model, limits, report=model_file.with_name("report.html"))
     service.start()
-    page = build(service, folder)
+    room = round(1e6 * limits.max_waiting_mb)
+    # Only who gave the password may teach the model.
+    corrections = Corrections(model_file, model.classes, room) if auth else None
+    page = build(service, folder, corrections)
     _launch(page, config, limits, auth, folder)
     settings = page.server.config  # uvicorn asks them at every connection
     settings.http_protocol_class = patient(
@@ -85,7 +90,7 @@ def _launch(
     folder: Path,
 ) -> None:
     """Have the page answered in threads of its own."""
-    from app.page import CSS
+    from app.view import css, head
 
     names = own_names((config.host_names or "").split(","), config.share)
     guard = Middleware(Guard, names, folder, round(1e6 * limits.max_waiting_mb))
@@ -100,7 +105,8 @@ def _launch(
             max_file_size=round(limits.max_mb * 1e6),
             ssr_mode=False,
             footer_links=["api"],
-            css=CSS,
+            css=css(),
+            head=head(),
             run_history=False,
             enable_monitoring=False,
             pwa=False,

@@ -1,5 +1,6 @@
 """What the page does with a file that a stranger sends: within limits, and refused in words."""
 
+import csv
 import threading
 import time
 from collections.abc import Iterator
@@ -12,24 +13,28 @@ from PIL import Image
 
 from app.config import Limits
 from app.decoder import Decoders, short
-from common.plots import image_of
+from common.plots import image_of, on_any_background
+from common.text import printable
 from inference.clips import Clip
-from inference.output import Table, clock
+from inference.output import clock
 from inference.pipeline import OnClip, predict_clips
-from inference.plot import ClipStrips, timeline_figure
+from inference.plot import ClipStrips
 from inference.prediction import Prediction
 from inference.predictor import Predictor
 from train.models.network import TorchNetwork
+
+HEADINGS = ("file", "answer", "class", "probability", "agreement", "remark")
 
 
 class Service:
     """Answers for single files and tables, each request on its own; safe to use from threads.
 
     Every method raises ValueError whose message may be shown: it names files without folders.
+    report: of the model's run, where there may be one.
     """
 
-    def __init__(self, model: Predictor, limits: Limits) -> None:
-        self.model, self.limits = model, limits
+    def __init__(self, model: Predictor, limits: Limits, report: Path | None = None) -> None:
+        self.model, self.limits, self.report = model, limits, report
         self._drawing = threading.Lock()  # matplotlib is not made for threads
         self._decoders = Decoders(model, limits)
 
@@ -51,7 +56,7 @@ class Service:
         return self._answer(path)
 
     def show(self, path: str) -> tuple[Prediction, Image.Image]:
-        """The answer, and the picture or the recording's spectrogram with its timeline."""
+        """The answer, and the network's input or, of a recording, its whole spectrogram."""
         strips, pictures = ClipStrips(), list[np.ndarray]()
 
         def keep(clip: Clip, row: np.ndarray) -> None:
@@ -60,10 +65,7 @@ class Service:
                 pictures.append(clip.pixels)
 
         prediction = self._answer(path, keep)
-        if pictures:
-            return prediction, Image.fromarray(pictures[0])
-        with self._drawing:
-            return prediction, image_of(timeline_figure(prediction, strips))
+        return prediction, Image.fromarray(pictures[0] if pictures else strips.joined())
 
     def explain(self, path: str) -> Image.Image:
         """Where the network looked for the class of the answer: Grad-CAM over its clearest clip."""
@@ -84,25 +86,35 @@ class Service:
             return self._heat(network, clip, index, f"{label} {probability:.2f}")
 
     def table(self, paths: list[str], file: Path) -> list[list[str]]:
-        """Rows (file, class, probability, agreement or "", remark) of many files.
+        """Rows (file, answer, class, probability, agreement or "", remark) of many files.
 
-        `file` becomes the CSV table of the answers with every probability.
+        `file` becomes the same as CSV with every probability; failed files have their reason.
         """
         if len(paths) > self.limits.max_files:
             raise ValueError(f"{len(paths)} files; at most {self.limits.max_files} at a time")
-        rows, deadline = [], time.monotonic() + self.limits.max_seconds
+        deadline, rows = time.monotonic() + self.limits.max_seconds, list[list[str]]()
         with file.open("w", newline="", encoding="utf-8") as out:
-            table = Table(out, self.model.classes, timeline=False)
+            table = csv.writer(out, lineterminator="\n")
+            table.writerow([*HEADINGS, *map(printable, self.model.classes)])
             for path in paths:
                 try:
                     p = self._answer(path, deadline=deadline)
                 except ValueError as error:
-                    rows.append([Path(path).name, "", "", "", str(error)])
+                    rows.append([Path(path).name, "no answer", "", "", "", str(error)])
+                    table.writerow([*map(printable, rows[-1]), *("" for _ in self.model.classes)])
                     continue
-                table.add(p)
                 agreement = f"{p.agreement:.2f}" if p.timeline else ""
-                remark = f"unsure: {p.unsure}" if p.unsure else ""
-                rows.append([p.path, p.label, f"{p.probability:.3f}", agreement, remark])
+                row = [
+                    p.path,
+                    p.verdict,
+                    p.label,
+                    f"{p.probability:.3f}",
+                    agreement,
+                    p.unsure or "",
+                ]
+                rows.append(row)
+                shares = (f"{p.probabilities[name]:.6f}" for name in self.model.classes)
+                table.writerow([*map(printable, row), *shares])
         return rows
 
     def _answer(
@@ -140,7 +152,8 @@ class Service:
         if clip.span:
             title += f", {clock(clip.span[0])} to {clock(clip.span[1])}"
         seconds = clip.span[1] - clip.span[0] if clip.span else None
-        return image_of(draw(clip.pixels, PictureAxes(seconds), title, heat=heat.cpu().numpy()))
+        figure = draw(clip.pixels, PictureAxes(seconds), title, heat=heat.cpu().numpy())
+        return image_of(on_any_background(figure))
 
 
 @contextmanager

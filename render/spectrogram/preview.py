@@ -1,5 +1,6 @@
 """A recording's first clips with axes in seconds and hertz, for people to look at."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from render.spectrogram.image import brightness
 from render.spectrogram.spectra import Clip
 
 MOST = 4  # clips shown
+LEAST_GAP = 0.08  # of the vertical axis between two labels that do not touch
 
 
 def preview(path: Path, settings: RenderSettings, out: Path) -> Path:
@@ -76,3 +78,15 @@ def frequency_ticks(
         return [place + 0.5 for place in places], names
     inside = (rows >= 0) & (rows <= bands)
     return rows[inside].tolist(), [f"{mark}" for mark in marks[inside]]
+
+
+def hertz_labels(settings: RenderSettings) -> list[tuple[float, str]]:
+    """(place from below in [0, 1], label) on the vertical axis of a picture's first channel."""
+    own = replace(settings, size="")
+    name, n_fft = own.layers[0]
+    unit = " Hz" if name in spectra.POWERS else ""
+    ticks: list[tuple[float, str]] = []
+    for place, label in zip(*frequency_ticks(name, n_fft, own.height, own), strict=True):
+        if not ticks or place / own.height - ticks[-1][0] > LEAST_GAP:
+            ticks.append((place / own.height, f"{label}{unit}"))
+    return ticks

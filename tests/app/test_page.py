@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.browser import axe_program, browser, needs_chromium, violations
 from tests.damage import damaged
 from tests.helpers import ROOT
 from tests.sounds import write_sound
@@ -27,7 +29,6 @@ from train.models import model_file
 
 # A class whose name would run in a page that does not escape it.
 LOW = 'low <img src=x onerror="hacked=1">'
-CHROMIUM = shutil.which("chromium")
 # Runs `python -m app` where connecting to another computer is an error that is written down.
 GUARDED = """
 import runpy, socket, sys
@@ -118,12 +119,16 @@ def test_the_api_makes_a_table(client: Any, songs: dict[str, Path], tmp_path: Pa
     (tmp_path / "bad.mp3").write_bytes(b"no music")
     files = [handle_file(str(file)) for file in (*songs.values(), tmp_path / "bad.mp3")]
     table, file = client.predict(files, api_name="/classify_many")
-    assert [row[:2] for row in table["data"]] == [
-        ["high.wav", "high"], ["low.wav", LOW], ["bad.mp3", ""],
+    assert [row[:3] for row in table["data"]] == [
+        ["high.wav", "high", "high"], ["low.wav", LOW, LOW], ["bad.mp3", "no answer", ""],
     ]  # fmt: skip
-    assert "neither a picture nor a recording" in table["data"][2][4]
+    assert "neither a picture nor a recording" in table["data"][2][5]
     path = file["value"] if isinstance(file, dict) else file
-    assert Path(path).read_text().count("\n") == 3
+    with Path(path).open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["class"] for row in rows] == ["high", LOW, ""]
+    assert "neither a picture nor a recording" in rows[2]["remark"]
+    assert float(rows[0]["high"]) > 0.5
 
 
 def test_the_api_answers_curl(page: Page, songs: dict[str, Path]) -> None:
@@ -242,67 +247,92 @@ def test_fifty_requests_at_once_are_all_answered(client: Any, songs: dict[str, P
     assert answers == wanted
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+@needs_chromium
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)], ids=["desk", "phone"])
 def test_a_visit(
     page: Page, songs: dict[str, Path], width: int, height: int, tmp_path: Path
 ) -> None:
-    from playwright.sync_api import expect, sync_playwright
-
-    elsewhere: list[str] = []
+    asked: list[str] = []  # addresses, of any method but GET first
 
     def only_here(route: Any) -> None:
+        asked.append(f"{route.request.method} {route.request.url}")
         here = route.request.url.startswith((page.url, "data:", "blob:"))
-        if here:
-            route.continue_()
-        else:
-            elsewhere.append(route.request.url)
-            route.abort()
+        route.continue_() if here else route.abort()
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": width, "height": height})
+    axe = axe_program(tmp_path)
+    with browser() as opened:
+        tab = opened.new_page(viewport={"width": width, "height": height})
         tab.set_default_timeout(30_000)
         tab.route("**/*", only_here)
         tab.goto(page.url)
-        one, answer = tab.locator("#file input[type=file]"), tab.locator("#answer h2")
-        one.set_input_files(write_sound(tmp_path / "low.wav", "low", 20, 9))
-        expect(answer).to_contain_text(LOW, timeout=30_000)
-        player = tab.locator("#player")
-        expect(player.locator("time").nth(1)).to_have_text("0:20")  # read, and so ready to play
-        player.get_by_role("button", name="Play", exact=True).click()
-        expect(player.get_by_role("button", name="Pause", exact=True)).to_be_visible(timeout=15_000)
-        tab.locator("#explain").click()
-        expect(tab.locator("#heat img")).to_be_visible(timeout=30_000)
-        tab.get_by_text("Clip by clip").click()
-        expect(tab.locator("#clips")).to_contain_text("0:01")
+        listen(tab, write_sound(tmp_path / "low.wav", "low", 20, 9), asked)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        tab.screenshot(path=tmp_path / "song.png", full_page=True)
-        tab.get_by_role("button", name="Clear").first.click()
-        one.set_input_files(min((ROOT / "subsampled_data").rglob("*.png")))
-        expect(answer).not_to_have_text("", timeout=30_000)
-        expect(tab.locator("#picture img")).to_be_visible()
-        tab.get_by_role("tab", name="Several files").click()
-        tab.locator("#files input[type=file]").set_input_files(list(songs.values()))
-        expect(tab.locator("#table")).to_contain_text("high.wav", timeout=30_000)
-        with tab.expect_download() as download:
-            tab.locator("#download").click()
-        with download.value.path().open(newline="") as rows:
-            assert [row["class"] for row in csv.DictReader(rows)] == ["high", LOW]
-        tab.screenshot(path=tmp_path / "table.png", full_page=True)
+        look(tab, min((ROOT / "subsampled_data").rglob("*.png")))
+        assert violations(tab, axe) == []
+        (tmp_path / "bad.mp3").write_bytes(b"no music")
+        tabulate(tab, [*songs.values(), tmp_path / "bad.mp3"])
+        assert violations(tab, axe) == []
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        garbage = {
-            "name": "<img src=x onerror=hacked=1>.mp3",
-            "mimeType": "",
-            "buffer": b"no music",
-        }
+        name = "<img src=x onerror=hacked=1>.mp3"
+        garbage = {"name": name, "mimeType": "", "buffer": b"no music"}
         tab.locator("#files").get_by_role("button", name="Clear").click()
         tab.locator("#files input[type=file]").set_input_files([garbage, garbage])
-        expect(tab.locator("#table")).to_contain_text("neither a picture nor", timeout=30_000)
+        rows = tab.locator("#table tbody tr")
+        expect(rows).to_have_text(
+            [re.compile("img src.*neither a picture nor")] * 2, timeout=30_000
+        )
         assert tab.evaluate("typeof hacked") == "undefined"
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        browser.close()
-    assert elsewhere == []
+    ours = (page.url, "data:", "blob:")
+    assert [line for line in asked if not line.split(" ", 1)[1].startswith(ours)] == []
+
+
+def listen(tab: Any, song: Path, asked: list[str]) -> None:
+    """Have low notes of 20 s answered, hear their middle, and see what Grad-CAM shows."""
+    tab.locator("#file input[type=file]").set_input_files(song)
+    expect(tab.locator("#answer h2")).to_contain_text(f"certainly {LOW}", timeout=30_000)
+    audio = tab.locator("#answer audio")
+    expect(audio).to_have_js_property("duration", 20)  # read, and so ready to play
+    before = [line for line in asked if line.startswith("POST")]
+    seek = tab.locator("#answer .track input")
+    box = seek.bounding_box()
+    seek.click(position={"x": 0.55 * box["width"], "y": 0.5 * box["height"]})
+    expect(tab.locator("#answer .now")).to_have_text(
+        re.compile(rf"^0:1[1-9]\s+{re.escape(LOW)} \(\d+ %\)$")
+    )
+    expect(audio).to_have_js_property("paused", False)
+    audio.evaluate("audio => audio.pause()")
+    # Nobody was asked what is heard there.
+    assert [line for line in asked if line.startswith("POST")] == before
+    tab.locator("#explain").click()
+    expect(tab.locator("#heat img")).to_be_visible(timeout=30_000)
+    tab.get_by_text("Clip by clip").click()
+    expect(tab.locator("#clips")).to_contain_text("0:01")
+
+
+def look(tab: Any, picture: Path) -> None:
+    """Have a picture answered after a song."""
+    tab.get_by_role("button", name="Clear").first.click()
+    tab.locator("#file input[type=file]").set_input_files(picture)
+    expect(tab.locator("#answer h2")).not_to_have_text("", timeout=30_000)
+    expect(tab.locator("#answer .drawn > img")).to_be_visible()
+    expect(tab.locator("#answer audio")).to_have_count(0)
+
+
+def tabulate(tab: Any, files: list[Path]) -> None:
+    """Have files answered, the last of which is none; sort, filter and download their table."""
+    tab.get_by_role("tab", name="Several files").click()
+    tab.locator("#files input[type=file]").set_input_files(files)
+    shown = tab.locator("#table tbody tr:visible td:first-child")
+    expect(shown).to_have_text(["high.wav", "low.wav", "bad.mp3"], timeout=30_000)
+    tab.get_by_role("button", name="file", exact=True).click()
+    expect(shown).to_have_text(["bad.mp3", "high.wav", "low.wav"])
+    tab.locator("#table input").fill("neither a picture")
+    expect(shown).to_have_text(["bad.mp3"])
+    with tab.expect_download() as download:
+        tab.locator("#download").click()
+    with download.value.path().open(newline="") as rows:
+        assert [row["class"] for row in csv.DictReader(rows)] == ["high", LOW, ""]
 
 
 def test_the_server_reached_nobody(page: Page) -> None:

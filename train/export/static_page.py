@@ -21,7 +21,7 @@ from render.audio.clips import LONG_SECONDS
 from render.settings import RenderSettings
 from render.spectrogram import spectra
 from render.spectrogram.image import palette
-from render.spectrogram.preview import frequency_ticks
+from render.spectrogram.preview import hertz_labels
 from train.export.formats import Original
 from train.export.onnx import picture_program
 from train.export.onnxruntime_web import VERSION, copy_runtime
@@ -29,7 +29,6 @@ from train.models.facts import ModelFacts
 from train.report.caveats import about_model
 
 SOURCES = Path(__file__).with_name("page")
-LEAST_GAP = 0.08  # of the vertical axis between two labels that do not touch
 COMPUTED = ("mel", "log", "stft")  # representations that the page computes
 RENDER_VALUES = (
     *("sr", "hop_length", "clip_samples", "frames", "width", "height", "edges", "short"),
@@ -87,7 +86,7 @@ def page_facts(facts: ModelFacts) -> dict[str, Any]:
         "drawing": _drawing(spec),
         "render": _render(settings, spec) if settings else None,
         "long_seconds": LONG_SECONDS,
-        "hertz": _hertz(settings) if settings else [],
+        "hertz": hertz_labels(settings) if settings else [],
         "novelty": dataclasses.asdict(facts.novelty) if facts.novelty else None,
     }
 
@@ -163,15 +162,3 @@ def _drawing(spec: ImageSpec) -> dict[str, Any]:
         "colours": None if colours is None else colours.tolist(),
         "flip": drawing.flip,
     }
-
-
-def _hertz(settings: RenderSettings) -> list[tuple[float, str]]:
-    """(place from below in [0, 1], label) on the vertical axis of a picture."""
-    own = dataclasses.replace(settings, size="")
-    name, n_fft = own.layers[0]
-    places, labels = frequency_ticks(name, n_fft, own.height, own)
-    ticks: list[tuple[float, str]] = []
-    for place, label in zip(places, labels, strict=True):
-        if not ticks or place / own.height - ticks[-1][0] > LEAST_GAP:
-            ticks.append((place / own.height, f"{label} Hz"))
-    return ticks

@@ -2,6 +2,7 @@
 
 import { classify, loadModel } from "./classify.js";
 import { canvasOf, joined, make, showPlayer } from "./player.js";
+import { filterRows, makeSortable } from "./table.js";
 import { percent, sentence, verdict } from "./verdict.js";
 
 const MOST_MB = 200; // of a file: all of its samples are in memory
@@ -21,6 +22,8 @@ async function start() {
   part("drop").hidden = false;
   part("files").addEventListener("change", (event) => takeAll([...event.target.files]));
   part("save").addEventListener("click", save);
+  makeSortable(part("answers"));
+  part("filter").addEventListener("input", refilter);
   for (const kind of ["dragover", "drop"]) {
     document.addEventListener(kind, (event) => event.preventDefault());
   }
@@ -78,6 +81,11 @@ function list() {
     make("td", { textContent: one.reason ? "no answer" : verdict(one) }),
     make("td", { textContent: one.reason ? "" : percent(one.probability) }),
     make("td", { textContent: one.reason ?? one.unsure ?? "" })])));
+  refilter();
+}
+
+function refilter() {
+  filterRows(part("answers"), part("filter").value, part("count"));
 }
 
 function save() {

@@ -76,7 +76,8 @@ function edgesOf(timeline) {
 
 function timesOf(seconds) {
   const step = STEPS.find((one) => seconds / one <= 7) ?? 7200;
-  return Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step);
+  const times = Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step);
+  return times.filter((time) => time < 0.97 * seconds); // a label at the end would leave the track
 }
 
 /** Each clip's probabilities on top of one another; what is unsure is hatched. */
