@@ -48,4 +48,4 @@ class Corrections:
         if not n:
             return "No corrections yet."
         waiting = "1 correction waits" if n == 1 else f"{n} corrections wait"
-        return f"{waiting}. The owner of this page has the model learn from them by --corrections."
+        return f"{waiting} for the next training: python main.py --corrections {self.table.name}"

@@ -90,6 +90,12 @@ class DataConfig(AugmentConfig):
     flip: bool = option(
         False, "turn pictures upside down, for those that have low frequencies on top", DATA
     )
+    corrections: str | None = option(
+        None,
+        "table of corrections, as the page and the library write it beside a model, to train on as "
+        "well; what it names is never tested",
+        DATA,
+    )
     folds: AtLeastTwo = option(5, "number of cross-validation folds", MOST_USED)
     repeats: PositiveInt = option(1, "number of cross-validations, each with other folds", SPLIT)
     leave_one_group_out: bool = option(
@@ -125,6 +131,11 @@ class DataConfig(AugmentConfig):
             raise ValueError("--leave-one-group-out goes with neither --repeats nor --split")
         if self.leak_check and self.group == "none":
             raise ValueError("--leak-check compares with a split by groups: leave out --group none")
+        if self.corrections and (self.group == "none" or self.duplicates == "ignore"):
+            raise ValueError(
+                "--corrections would train on songs that are tested under another name with "
+                "--group none or --duplicates ignore: leave these out"
+            )
         if self.image_size is not None:
             parse_size(self.image_size)
 

@@ -5,18 +5,21 @@ that was corrected twice the last row counts.
 """
 
 import csv
+import os
 import re
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
 
 from common.files import open_csv
 from common.text import printable
+from data.examples import Examples
 
 NAME = "corrections.csv"
 COLUMNS = ("digest", "path", "class", "when", "by")
@@ -100,3 +103,31 @@ def read_corrections(table: Path, classes: Container[str] | None = None) -> list
 def file_of(correction: Correction, table: Path) -> Path:
     """Where the corrected file is; the table's folder may have been moved with what is in it."""
     return table.parent / correction.path
+
+
+def with_corrected(
+    examples: Examples,
+    corrections: Iterable[Correction],
+    pictures: Mapping[str, Sequence[Path]],
+    left_out: Mapping[str, str],
+) -> Examples:
+    """The examples and behind them the pictures of what was corrected, by digest.
+
+    These count as augmented: they are trained on and never tested. left_out: {file: why it has no
+    pictures}.
+    """
+    added = [(file, one) for one in corrections for file in pictures.get(one.digest, ())]
+    root = examples.root.resolve()  # from where a link leads, ".." goes up
+    paths = [os.path.relpath(file.resolve(), root).replace(os.sep, "/") for file, _ in added]
+    names = np.array([f"corrected {one.digest[:16]}" for _, one in added], dtype=str)
+    labels = np.array([examples.classes.index(one.label) for _, one in added], dtype=np.int64)
+    return replace(
+        examples,
+        paths=np.concatenate([examples.paths, np.array(paths, dtype=str)]),
+        labels=np.concatenate([examples.labels, labels]),
+        groups=np.concatenate([examples.groups, names]),
+        recordings=np.concatenate([examples.recordings, names]),
+        augmented=np.concatenate([examples.augmented, np.ones(len(added), dtype=bool)]),
+        corrected=np.concatenate([examples.is_corrected, np.ones(len(added), dtype=bool)]),
+        left_out={**examples.left_out, **left_out},
+    )

@@ -12,7 +12,8 @@ class Examples:
 
     paths: str (n,), relative to root, with "/"; labels: int64 (n,) into `classes`; groups and
     recordings: str (n,); augmented: bool (n,), clips that only training may see; left_out:
-    {path: why a picture of the folder is none of them}.
+    {path: why a picture of the folder is none of them}; corrected: bool (n,), of recordings that
+    somebody corrected, which lie elsewhere; None where there are none.
     """
 
     root: Path
@@ -23,6 +24,7 @@ class Examples:
     recordings: np.ndarray
     augmented: np.ndarray
     left_out: dict[str, str] = field(default_factory=dict)
+    corrected: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -40,7 +42,13 @@ class Examples:
             groups=self.groups[keep],
             recordings=self.recordings[keep],
             augmented=self.augmented[keep],
+            corrected=None if self.corrected is None else self.corrected[keep],
         )
+
+    @property
+    def is_corrected(self) -> np.ndarray:
+        """`corrected`, bool (n,) in any case."""
+        return np.zeros(len(self), dtype=bool) if self.corrected is None else self.corrected
 
     def groups_in_several_classes(self) -> list[str]:
         """Names of the groups that have examples of more than one class, sorted."""

@@ -17,7 +17,7 @@ from data.images.loader import Pictures
 from data.images.picture_array import PictureArray
 from data.images.read import ImageSpec, canvas_for, find_drawing
 from data.split_file import read_split
-from data.splits import TEST, UNUSED, Split, make_split
+from data.splits import TEST, UNUSED, Split, make_split, with_trained
 from data.summary import ClassCount, count_classes, split_notes
 
 
@@ -77,12 +77,7 @@ def prepare(
     readable = _read(examples, size, config, shown)
     examples = readable.examples
     found = audit(examples, pictures=readable.pictures, duplicates=config.duplicates)
-    if config.duplicates != "ignore" and config.group != "none":
-        examples = merge_duplicates(examples, found.duplicates.pairs)
-    # A file is checked against the groups as they are named: it may part duplicates.
-    split = split_of(
-        readable.examples if config.split else examples, config, seed, unreadable=readable.failures
-    )
+    examples, split = _split(readable, found, config, seed)
     notes = [
         *found.findings(),
         *split_notes(
@@ -104,13 +99,34 @@ def prepare(
     return PreparedPictures(
         examples=examples,
         split=split,
-        class_counts=count_classes(examples, split.parts[0] == TEST),
+        class_counts=count_classes(examples, (split.parts[0] == TEST) & ~examples.is_corrected),
         notes=notes,
         failures=list(readable.failures.values()),
         audit=AuditReport.of(found),
         inputs=spec,
         pictures=Pictures(readable.pictures, examples.labels, spec, augmentation, config.workers),
     )
+
+
+def _split(
+    readable: _Readable, found: Audit, config: DataConfig, seed: int
+) -> tuple[Examples, Split]:
+    """(the examples with duplicates in one group, their split).
+
+    What was corrected takes no part in splitting, so that the test stays as it was without it.
+    """
+    examples = readable.examples
+    own, pairs = ~examples.is_corrected, found.duplicates.pairs
+    if config.duplicates != "ignore" and config.group != "none":
+        examples = merge_duplicates(examples, [p for p in pairs if own[p.first] and own[p.second]])
+    # A file is checked against the groups as they are named: it may part duplicates.
+    split = split_of(
+        (readable.examples if config.split else examples).take(own),
+        config,
+        seed,
+        unreadable=[*readable.failures, *examples.paths[~own].tolist()],
+    )
+    return examples, with_trained(split, examples, [(pair.first, pair.second) for pair in pairs])
 
 
 def split_of(

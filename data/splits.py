@@ -1,7 +1,7 @@
 """A test part and folds of the rest: stratified by class, no group on two sides."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -182,3 +182,29 @@ def _held_out(labels: np.ndarray, groups: np.ndarray, *, n_splits: int, seed: in
         for k, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
             fold[held_out] = k
     return fold
+
+
+def with_trained(split: Split, examples: Examples, pairs: Iterable[tuple[int, int]]) -> Split:
+    """The split of the examples that were not corrected, and of those that were with them.
+
+    pairs: positions of duplicates. A corrected recording is trained on in every fold, unless it is
+    a duplicate: then it joins the other's part, that of the test if there are several.
+    """
+    corrected = examples.is_corrected
+    if not corrected.any():
+        return split
+    twins: dict[str, list[int]] = {}
+    for pair in pairs:
+        for one, other in (pair, pair[::-1]):
+            if corrected[one] and not corrected[other]:
+                twins.setdefault(str(examples.groups[one]), []).append(other)
+    parts = []
+    for part in split.parts:
+        whole = np.full(len(examples), TRAIN, dtype="U16")
+        whole[~corrected] = part
+        for group, others in twins.items():
+            found = set(whole[others].tolist())
+            joined = TEST if TEST in found else found.pop() if len(found) == 1 else UNUSED
+            whole[corrected & (examples.groups == group)] = joined
+        parts.append(whole)
+    return Split.of(parts, examples.augmented)

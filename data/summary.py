@@ -63,6 +63,21 @@ def split_notes(examples: Examples, split: Split, *, n_folds: int) -> list[str]:
             notes.append(
                 f"class {count.name} has no test pictures: nothing is known of its accuracy"
             )
-    if examples.augmented.any():
-        notes.append(f"{int(examples.augmented.sum())} augmented clips are for training only")
+    if augmented := int((examples.augmented & ~examples.is_corrected).sum()):
+        notes.append(f"{augmented} augmented clips are for training only")
+    if examples.is_corrected.any():
+        notes.append(_note_on_corrected(examples, split))
     return notes
+
+
+def _note_on_corrected(examples: Examples, split: Split) -> str:
+    """How many corrected recordings are learnt from, and how many are tested under another name."""
+    of_corrected = examples.recordings[examples.is_corrected]
+    tested = split.parts[0][examples.is_corrected] == TEST
+    n_tested = len(np.unique(of_corrected[tested]))
+    n_learnt = len(np.unique(of_corrected[~tested]))
+    are = "recording is" if n_learnt == 1 else "recordings are"
+    note = f"{n_learnt} corrected {are} trained on, and never tested"
+    if n_tested:
+        note += f"; {n_tested} more not even trained on, since the test part has the same music"
+    return note

@@ -1,6 +1,7 @@
 """Songs to train on: they are drawn as pictures first, into spectrograms/<name of their folder>."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -8,9 +9,12 @@ from typing import Literal
 from common.cli import PositiveFloat, option
 from common.recordings import PICTURES, SOUNDS
 from render.audio.clips import ClipSettings
+from render.collection import render_folder
 from render.command import Request, RunSettings, render
+from render.output.clip_table import read_rows
 from render.presets import PRESETS
 from render.settings import RenderSettings
+from render.sources.folders import Recording
 from render.sources.labels import SourceSettings
 from render.sources.selection import ChoiceSettings
 
@@ -75,3 +79,21 @@ def draw_songs(root: Path, songs: SongConfig, *, for_audio_network: bool) -> int
     source = SourceSettings(labels=songs.labels)
     run = RunSettings(out=str(out))
     return render(root, Request(run, source, ChoiceSettings(), ClipSettings(), settings))
+
+
+def draw_some(
+    songs: Mapping[str, tuple[Path, str]], settings: RenderSettings, out: Path
+) -> tuple[dict[str, list[Path]], dict[str, str]]:
+    """({name: pictures of a song}, {name: why it has none}); what is in `out` is not drawn again.
+
+    songs: {name: (file, class)}, names as of files; other songs' pictures are removed from `out`.
+    """
+    recordings = [
+        Recording(path, f"{name}{path.suffix}", label, group=name, name=name)
+        for name, (path, label) in songs.items()
+    ]
+    done = render_folder(recordings, out, settings, ClipSettings(), prune=True)
+    pictures: dict[str, list[Path]] = {}
+    for row in read_rows(out / "clips.csv"):
+        pictures.setdefault(row["recording"], []).append(out / row["path"])
+    return pictures, {Path(f.source).stem: f.reason for f in done.failures}

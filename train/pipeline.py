@@ -15,8 +15,10 @@ from lightning_fabric import Fabric
 
 from common.cli import DONE, INTERRUPTED, SOME_LEFT_OUT
 from common.progress import stage
+from common.recordings import PICTURES
 from data.cache.disk import cache_folder
 from data.config import DataConfig, is_table, parse_size, root_of
+from data.corrections import file_of, read_corrections, with_corrected
 from data.examples import Examples
 from data.image_folder import scan
 from data.images.augment import augmentation_of
@@ -24,7 +26,7 @@ from data.images.colour_map import SHOWN
 from data.prepare import PreparedPictures, prepare
 from data.split_file import write_split
 from data.summary import class_table
-from render.songs import SongConfig, draw_songs, holds_songs, pictures_folder
+from render.songs import SongConfig, draw_some, draw_songs, holds_songs, pictures_folder
 from train.config import TrainConfig
 from train.devices.distributed import agreed, first
 from train.devices.fabric import describe, first_speaks, make_fabric
@@ -113,7 +115,8 @@ def _train_on(
 ) -> int:
     started = time.monotonic()
     split_file = str(resumed / SPLIT) if resumed else data_config.split
-    data_config = replace(data_config, data=str(root.resolve()))
+    table = data_config.corrections and str(Path(data_config.corrections).resolve())
+    data_config = replace(data_config, data=str(root.resolve()), corrections=table)
     prepare_kind = table_training if is_table(root) else picture_training
     training: Training = prepare_kind(root, replace(data_config, split=split_file), config)
     plan = training.plan(data_config, songs=has_songs)
@@ -312,6 +315,8 @@ def picture_training(root: Path, data_config: DataConfig, config: TrainConfig) -
     """A pretrained network and the pictures of an image folder."""
     check_optimizer(config.optimizer)
     examples = scan(root, data_config.group)
+    if data_config.corrections:
+        examples = _learning_from(Path(data_config.corrections), examples, data_config)
     fabric = make_fabric(
         config.accelerator,
         config.precision,
@@ -320,6 +325,31 @@ def picture_training(root: Path, data_config: DataConfig, config: TrainConfig) -
         n_nodes=config.nodes,
     )
     return prepare_pictures(examples, data_config, config, fabric)
+
+
+def _learning_from(table: Path, examples: Examples, data_config: DataConfig) -> Examples:
+    """The examples with the pictures of what the table corrects, drawn as those of the folder."""
+    corrections, settings = read_corrections(table, examples.classes), rendered_with(examples.root)
+    files = {one.digest: file_of(one, table) for one in corrections}
+    pictures = {k: [f] for k, f in files.items() if f.suffix.lower() in PICTURES and f.is_file()}
+    reasons = {k: "no such file" for k, file in files.items() if not file.is_file()}
+    songs = {
+        one.digest: (files[one.digest], one.label)
+        for one in corrections
+        if one.digest not in pictures | reasons
+    }
+    if songs and settings is None:
+        raise ValueError(
+            f"{table} corrects recordings, and {examples.root} has no render.json that tells how "
+            "to draw them: train on a folder that python -m render made"
+        )
+    if songs and settings:
+        known = blake2b(f"{table.resolve()} {settings.to_json()}".encode(), digest_size=8)
+        out = cache_folder(data_config.cache) / "corrections" / known.hexdigest()
+        drawn, failed = draw_some(songs, settings, out)
+        pictures, reasons = pictures | drawn, reasons | failed
+    left_out = {str(files[k]): f"{files[k]}: {reason}" for k, reason in reasons.items()}
+    return with_corrected(examples, corrections, pictures, left_out)
 
 
 def prepare_pictures(

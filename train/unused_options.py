@@ -23,7 +23,7 @@ FINETUNING = (*ALL_LAYERS, *BACKBONE)
 LAST_LAYER = ("batch_size", "dropout", "balance", "label_smoothing", "momentum", "plateau_factor")
 OF_PICTURES = (
     "pretrained", "weights", "weights_digest", "pooling", "finetune", "precision", "strategy",
-    "duplicates", "crop", "flip", "image_size", "workers", "cache", "cache_limit",
+    "duplicates", "crop", "flip", "image_size", "workers", "cache", "cache_limit", "corrections",
 )  # fmt: skip
 NEW_SPLIT = ("folds", "repeats", "test_fraction")
 NO_RATE_FOUND_BY = (

@@ -5,8 +5,10 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from data.config import DataConfig
 from data.corrections import (
     COLUMNS,
     Correction,
@@ -16,7 +18,12 @@ from data.corrections import (
     digest_of,
     file_of,
     read_corrections,
+    with_corrected,
 )
+from data.examples import Examples
+from data.prepare import split_of
+from data.splits import with_trained
+from data.summary import split_notes
 
 
 def said(number: int, label: str, by: str = "anna") -> Correction:
@@ -68,3 +75,47 @@ def test_a_wrong_row_is_named(tmp_path: Path, text: str, reason: str) -> None:
     table.write_text(text)
     with pytest.raises(ValueError, match=reason):
         read_corrections(table, ("jazz", "rock"))
+
+
+def examples_of(tmp_path: Path, n: int) -> Examples:
+    """n pictures of each of two classes, each a group of its own."""
+    names = np.array([f"{label}/{label}{i}.png" for label in ("jazz", "rock") for i in range(n)])
+    labels = np.repeat([0, 1], n)
+    nobody = np.zeros(2 * n, dtype=bool)
+    return Examples(tmp_path, ("jazz", "rock"), names, labels, names, names, nobody)
+
+
+def test_what_is_corrected_is_trained_on_and_never_tested(tmp_path: Path) -> None:
+    """The split of the others stays as it was, and a corrected song joins its duplicate's part."""
+    own = examples_of(tmp_path / "music", 15)
+    corrections = [said(i, "jazz") for i in range(40)]
+    pictures = {one.digest: [tmp_path / f"{one.digest}__{k}.png" for k in (0, 1)]
+                for one in corrections}  # fmt: skip
+    examples = with_corrected(own, corrections, pictures, {"x.mp3": "x.mp3: no such file"})
+    assert len(examples) == 30 + 80
+    assert examples.left_out == {"x.mp3": "x.mp3: no such file"}
+    assert examples.files()[-1].resolve() == tmp_path / f"{corrections[-1].digest}__1.png"
+    before = split_of(own, DataConfig(folds=3), seed=1)
+    # Two corrected songs are a tested and a trained one of the folder under other names; a third
+    # is like both.
+    tested, trained = before.test[0], before.folds[0][1][0]
+    pairs = [(tested, 30), (32, trained), (34, tested), (trained, 35)]
+    split = with_trained(before, examples, pairs)
+    assert split.test.tolist() == before.test.tolist()
+    assert split.parts[0][:30].tolist() == before.parts[0].tolist()
+    assert {30, 31, 34, 35}.isdisjoint(split.development)
+    for k, (training, validation) in enumerate(split.folds):
+        assert validation.tolist() == before.folds[k][1].tolist()
+        assert set(range(36, 110)) <= set(training)
+        assert (32 in training) == (33 in training) == (k > 0)
+    notes = split_notes(examples, split, n_folds=3)
+    assert (
+        "38 corrected recordings are trained on, and never tested; 2 more not even trained on, "
+        "since the test part has the same music" in notes
+    )
+
+
+def test_corrections_need_groups() -> None:
+    for options in ({"group": "none"}, {"duplicates": "ignore"}):
+        with pytest.raises(ValueError, match="would train on songs that are tested"):
+            DataConfig(corrections="corrections.csv", **options)

@@ -26,6 +26,7 @@ from train.loop.state import Log, Progress
 from train.loop.trainer import Trainer
 from train.models import model_file, onnx_file
 from train.models.facts import DomainReference, ModelFacts, Novelty
+from train.report.corrections import what_changed
 from train.report.gallery import Answered
 from train.report.model_card import write_card
 from train.report.page import write_report
@@ -128,7 +129,12 @@ def write_run(
     write_text(folder / "metrics.json", results.to_json())
     write_predictions(folder / "predictions.csv", [*final.folds, final.test], ready.examples)
     write_history(folder / "history.csv", finished)
+    notes = list(ready.notes)
+    if table := settings.options.get("corrections"):
+        notes.insert(0, what_changed(Path(table), final.test, ready.examples))
+        print(notes[0])
     report = _report(training, results, settings, final.curves, training.frozen(trainer))
+    report = replace(report, notes=notes)
     with stage("writing the report"):
         write_report(
             folder, report, finished[: len(ready.split.folds)], training.tested(trainer, final)
