@@ -71,10 +71,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         promises(bench)
-        analyser = open_analyser(bench.model, Cutting())
-        halves_and_encodings(analyser, songs, folder)
-        simulated(bench, songs, folder)
+        simulated(bench, folder)
         same = killed_scan(bench, songs, folder) & tagged_and_undone(bench, songs, folder)
+        halves_and_encodings(open_analyser(bench.model, Cutting()), songs, folder)
     return DONE if same else BAD_INPUT
 
 
@@ -185,7 +184,7 @@ def first_of(file: Path, indexed: Sequence[Analysis], asked: Sequence[Analysis])
     return float(np.mean([int(name) == i for i, name in enumerate(names)]))
 
 
-def simulated(bench: LibraryBench, songs: Sequence[Path], folder: Path) -> None:
+def simulated(bench: LibraryBench, folder: Path) -> None:
     """An index of random embeddings: its size, the time of `similar`, and its memory."""
     file, rng = folder / "simulated.db", np.random.default_rng(0)
     classes = [f"class {i}" for i in range(10)]
@@ -200,22 +199,25 @@ def simulated(bench: LibraryBench, songs: Sequence[Path], folder: Path) -> None:
         rate = bench.songs / (time.perf_counter() - began)
     print(f"{bench.songs} songs: index of {file.stat().st_size / 1e6:.0f} MB, {rate:.0f} added a s")
     with Index(file) as index:
-        embeddings, times = Embeddings(index, model), []
+        embeddings, times = Embeddings(index, model), list[tuple[float, float]]()
         for i in range(20):
             query = Query(embeddings.kept[i])
-            began = time.perf_counter()
+            clocks = time.perf_counter(), time.process_time()
             nearest(index, model, embeddings, query, 20)
-            times.append(time.perf_counter() - began)
-    print(f"similar inside: median {1000 * np.median(times):.0f} ms of 20")
-    from_enter = []
+            times.append((time.perf_counter() - clocks[0], time.process_time() - clocks[1]))
+    wall, busy = 1000 * np.median(times, axis=0)
+    print(f"similar inside: median {wall:.0f} ms of 20, {busy:.0f} ms of a core")
+    from_enter, before = list[float](), resource.getrusage(resource.RUSAGE_CHILDREN)
     for i in range(10):
         began = time.perf_counter()
         finished("similar", f"/music/{i:06d}.mp3", "--index", file)
         from_enter.append(time.perf_counter() - began)
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(
         f"similar from Enter: median {np.median(from_enter):.2f} s of 10 ({min(from_enter):.2f} to "
-        f"{max(from_enter):.2f}); memory at most {most:.0f} MiB",
+        f"{max(from_enter):.2f}), {busy / 10:.2f} s of a core; memory at most "
+        f"{after.ru_maxrss / 1024:.0f} MiB",
         flush=True,
     )
 

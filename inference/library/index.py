@@ -36,7 +36,7 @@ CREATE TABLE answers (
     song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
     label TEXT NOT NULL, probability REAL NOT NULL, agreement REAL NOT NULL, unsure TEXT,
     seconds REAL NOT NULL, distance REAL, probabilities BLOB NOT NULL, fingerprint BLOB NOT NULL,
-    PRIMARY KEY (model, song)) WITHOUT ROWID;
+    PRIMARY KEY (model, song));
 CREATE TABLE embeddings (
     model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
     song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
