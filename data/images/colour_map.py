@@ -42,21 +42,22 @@ def nearest_colour_map(pixels: np.ndarray, expected: str = OTHER) -> str:
     """
     flat = pixels.reshape(-1, 3)
     some = flat[:: max(1, len(flat) // 100)].astype(float)
-    colours, squares = _colours_side_by_side()
-    squared = (some**2).sum(axis=1, keepdims=True) - 2 * some @ colours + squares
-    nearest = squared.reshape(len(some), len(COLOUR_MAPS), -1).min(axis=2).clip(min=0)
-    distances = dict(zip(COLOUR_MAPS, np.sqrt(nearest).mean(axis=0).tolist(), strict=True))
+    if expected != OTHER and _distances(some, (expected,))[expected] <= NO_FARTHER:
+        return expected  # no other map can fit better by more: what most clips take
+    distances = _distances(some, COLOUR_MAPS)
     best = min(distances, key=lambda name: distances[name])
     if distances.get(expected, np.inf) <= distances[best] + NO_FARTHER:
         best = expected
     return best if distances[best] < COLOUR_MAP_DISTANCE else OTHER
 
 
-@cache
-def _colours_side_by_side() -> tuple[np.ndarray, np.ndarray]:
-    """The colours of all maps, float (3, maps * 256), and their squared lengths (maps * 256,)."""
-    colours = np.concatenate([colours_of(name) for name in COLOUR_MAPS]).T.astype(float)
-    return colours, (colours**2).sum(axis=0)
+def _distances(pixels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
+    """The mean distance of pixels float (n, 3) from the nearest colour of each map."""
+    colours = np.concatenate([colours_of(name) for name in names]).astype(float)
+    squared = (pixels**2).sum(axis=1, keepdims=True) - 2 * pixels @ colours.T
+    squared += (colours**2).sum(axis=1)
+    nearest = squared.reshape(len(pixels), len(names), -1).min(axis=2).clip(min=0)
+    return dict(zip(names, np.sqrt(nearest).mean(axis=0).tolist(), strict=True))
 
 
 def colours_of(name: str) -> np.ndarray:

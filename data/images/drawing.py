@@ -83,6 +83,8 @@ class Drawing:
         name = nearest_colour_map(pixels, self.colour_map)
         if name == OTHER:
             return pixels[::-1] if self.flip else pixels
+        if known and name == self.colour_map == self.shown and not self.inverted:
+            return pixels[::-1] if self.flip else pixels
         levels = levels_of(pixels, name)
         inverted = self.inverted and name == self.colour_map
         if not known or name != self.colour_map:

@@ -8,7 +8,6 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from common.progress import tracked
-from train.devices.fabric import has_bf16
 from train.export.onnx import program_of
 from train.loop.micro_batch import MicroBatch
 from train.loop.state import Batch
@@ -58,9 +57,9 @@ def logits_of(model: nn.Module, batches: Iterable[Batch], device: torch.device) 
 def frozen_features(model: Classifier, fabric: Fabric, n_pictures: int) -> Features:
     """A function of pictures uint8 (B, 3, H, W) that returns their embeddings float32 (B, F).
 
-    onnxruntime computes them where the processor has no bfloat16 and there are pictures enough:
-    it takes a third of torch's time there (bench/RESULTS.md). Else torch does, in the precision of
-    the fabric.
+    onnxruntime computes them on a processor in full precision, as where there is no bfloat16, if
+    there are pictures enough: it takes a third of torch's time (bench/RESULTS.md). Else torch does,
+    in the precision of the fabric.
     """
     model.to(fabric.device).eval()
 
@@ -69,8 +68,8 @@ def frozen_features(model: Classifier, fabric: Fabric, n_pictures: int) -> Featu
         with fabric.autocast():
             return model.features(images.to(fabric.device, non_blocking=True)).float().cpu()
 
-    on_plain_cpu = fabric.device.type == "cpu" and not has_bf16(fabric.device)
-    if on_plain_cpu and n_pictures >= PICTURES_TO_EXPORT:
+    in_full = fabric.device.type == "cpu" and fabric._precision.precision == "32-true"
+    if in_full and n_pictures >= PICTURES_TO_EXPORT:
         return by_onnxruntime(model, by_torch)
     return by_torch
 

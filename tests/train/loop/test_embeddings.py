@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.train.loop.test_cross_validation import Noise, start
+from train.devices.fabric import make_fabric
 from train.loop import embeddings as module
 from train.loop import inference as engines
 from train.loop.embeddings import embeddings_of
@@ -128,20 +129,22 @@ def test_onnxruntime_computes_the_same_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "PICTURES_TO_EXPORT", 10)
-    monkeypatch.setattr(engines, "has_bf16", lambda device: False)
     trainer = trainer_of(tmp_path, Known())
+    in_full = make_fabric("cpu", "32-true")
     images = trainer.pictures.images  # type: ignore[attr-defined]
     used: list[str] = []
     monkeypatch.setattr(
         engines, "_session", lambda *given: used.append("session") or SESSION(*given)
     )
-    features = frozen_features(trainer.model, trainer.fabric, 24)
+    features = frozen_features(trainer.model, in_full, 24)
     found = torch.cat([features(part) for part in images.split(10)])  # the last is smaller
     truth = torch.from_numpy(expected(trainer))
     assert used == ["session"]
     assert (found - truth).abs().max() <= 1e-3 * truth.abs().max()
-    frozen_features(trainer.model, trainer.fabric, 9)(images[:2])
+    frozen_features(trainer.model, in_full, 9)(images[:2])
     assert used == ["session"]  # too few pictures to win back what the program costs
+    frozen_features(trainer.model, make_fabric("cpu", "bf16-mixed"), 24)(images[:2])
+    assert used == ["session"]  # torch is as fast in bfloat16
 
 
 def test_an_engine_that_differs_is_not_used(
