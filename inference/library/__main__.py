@@ -12,6 +12,7 @@ python -m inference.library export TABLE.csv|TABLE.parquet    all that is known,
 python -m inference.library correct SONG CLASS                what it really is, for retraining
 """
 
+import sqlite3
 from dataclasses import fields
 
 from common.cli import config_from, make_parser, run
@@ -55,7 +56,10 @@ def main() -> int:
     )
     from inference.library.command import COMMANDS  # numpy takes a tenth of a second to import
 
-    return COMMANDS[args.verb](request)
+    try:
+        return COMMANDS[args.verb](request)
+    except sqlite3.Error as error:  # a full disk, a damaged file
+        raise OSError(f"{request.library.index}: {error}") from None
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ VERSION = 1
 SCHEMA = """
 CREATE TABLE models (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL, clips INTEGER NOT NULL, path BLOB NOT NULL,
-    classes TEXT NOT NULL, UNIQUE (digest, clips));
+    classes TEXT NOT NULL, scan INTEGER NOT NULL, UNIQUE (digest, clips));
 CREATE TABLE songs (
     id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, digest TEXT NOT NULL, size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL, title TEXT NOT NULL, artist TEXT NOT NULL, albumartist TEXT NOT NULL,
@@ -113,6 +113,9 @@ class Index:
             self.connection.execute("PRAGMA synchronous = NORMAL")
             self.connection.execute("PRAGMA foreign_keys = ON")
             version = self._version()
+        except sqlite3.OperationalError as error:  # not to be written, or locked for a minute
+            self.connection.close()
+            raise OSError(f"{file} cannot be used: {error}") from None
         except sqlite3.DatabaseError as error:
             self.connection.close()
             raise ValueError(f"{file} is no index of a library ({error})") from None
@@ -177,8 +180,8 @@ class Index:
     # -- models
 
     def models(self) -> list[IndexedModel]:
-        """The models that were asked, the last one first."""
-        rows = self._rows("SELECT id, digest, clips, path, classes FROM models ORDER BY id DESC")
+        """The models that were scanned with, the last one first."""
+        rows = self._rows("SELECT id, digest, clips, path, classes FROM models ORDER BY scan DESC")
         return [
             IndexedModel(i, digest, clips, path_of(path), tuple(json.loads(classes)))
             for i, digest, clips, path, classes in rows
@@ -191,8 +194,9 @@ class Index:
         values = (digest, clips, os.fsencode(file.resolve()), json.dumps(list(classes)))
         with self.transaction():
             self.connection.execute(
-                "INSERT INTO models (digest, clips, path, classes) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (digest, clips) DO UPDATE SET path = excluded.path",
+                "INSERT INTO models (digest, clips, path, classes, scan) VALUES (?, ?, ?, ?, "
+                "(SELECT 1 + coalesce(max(scan), 0) FROM models)) ON CONFLICT (digest, clips) "
+                "DO UPDATE SET path = excluded.path, scan = excluded.scan",
                 values,
             )
         return next(m for m in self.models() if (m.digest, m.clips) == (digest, clips))

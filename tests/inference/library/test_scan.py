@@ -76,6 +76,9 @@ def test_several_models_stand_side_by_side(library: Library, music: Path) -> Non
     with Index(library.index) as index:
         assert [model.clips for model in index.models()] == [1, 0]
         assert [len(index.numbers(model)) for model in index.models()] == [6, 6]
+    assert "0 to hear" in library.scan(music)[1]
+    with Index(library.index) as index:  # the last that was scanned with is the default
+        assert [model.clips for model in index.models()] == [0, 1]
 
 
 def scanning(library: Library, music: Path) -> "subprocess.Popen[bytes]":
@@ -149,3 +152,12 @@ def test_names_and_tags_that_are_no_utf8_are_kept(library: Library, music: Path)
     with Index(library.index) as index:
         (entry,) = index.models()
         assert odd in [song.file.path for song in index.songs(entry)]
+
+
+def test_an_index_that_is_damaged_is_one_line(library: Library, music: Path) -> None:
+    library.scan(music)
+    content = library.index.read_bytes()
+    half = len(content) // 2
+    library.index.write_bytes(content[:half] + b"\xff" * (len(content) - half))
+    with pytest.raises((ValueError, OSError), match=r"library\.db"):
+        library("similar", music / "low" / "0.flac")
