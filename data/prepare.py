@@ -176,7 +176,8 @@ def _notes_on_parts(found: Audit, split: Split, split_file: str | None) -> list[
     ]
     if parted:
         who = split_file or "this split"
-        notes.append(f"{who} parts {len(parted)} pairs of duplicates: a leak")
+        pairs = "1 pair" if len(parted) == 1 else f"{len(parted)} pairs"
+        notes.append(f"{who} parts {pairs} of duplicates: a leak")
     elif found.duplicates.pairs:
         notes.append("duplicates are kept in one group, on one side of every split")
     if unnamed := int((part == UNUSED).sum()):

@@ -7,6 +7,8 @@ import numpy as np
 from data.examples import Examples
 from data.splits import TEST, Split
 
+MOST_NAMED = 4  # classes with sentences of their own
+
 
 class ClassCount(NamedTuple):
     """Numbers of a class: its examples, the groups that they are in, and the tested ones."""
@@ -45,29 +47,46 @@ def split_notes(examples: Examples, split: Split, *, n_folds: int) -> list[str]:
 
     n_folds: in how many each class should be held out.
     """
-    notes = []
-    tested = split.parts[0] == TEST
-    for count in count_classes(examples, tested)[:-1]:
-        if count.n_groups == 1:
-            notes.append(
-                f"class {count.name} has 1 group: all of it is trained on, and no figure tells how "
-                "well it is known; add recordings"
-            )
-            continue
-        if count.n_groups < 2 * n_folds:
-            notes.append(
-                f"class {count.name} has {count.n_groups} groups, under 2 x {n_folds} folds: "
-                "its figures are uncertain"
-            )
-        if not count.n_tested:
-            notes.append(
-                f"class {count.name} has no test pictures: nothing is known of its accuracy"
-            )
+    counts = count_classes(examples, split.parts[0] == TEST)[:-1]
+    alone = [count for count in counts if count.n_groups == 1]
+    others = [count for count in counts if count.n_groups > 1]
+    few = [count for count in others if count.n_groups < 2 * n_folds]
+    untested = [count for count in others if not count.n_tested]
+    notes = [
+        *_of_classes(
+            alone,
+            "class {0.name} has 1 group: all of it is trained on, and no figure tells how well it "
+            "is known; add recordings",
+            "{n} classes have 1 group each ({names}): all of them is trained on, and no figure "
+            "tells how well they are known; add recordings",
+        ),
+        *_of_classes(
+            few,
+            f"class {{0.name}} has {{0.n_groups}} groups, under 2 x {n_folds} folds: its figures "
+            "are uncertain",
+            f"{{n}} classes have fewer groups than 2 x {n_folds} folds ({{names}}): their figures "
+            "are uncertain",
+        ),
+        *_of_classes(
+            untested,
+            "class {0.name} has no test pictures: nothing is known of its accuracy",
+            "{n} classes have no test pictures ({names}): nothing is known of their accuracy",
+        ),
+    ]
     if augmented := int((examples.augmented & ~examples.is_corrected).sum()):
         notes.append(f"{augmented} augmented clips are for training only")
     if examples.is_corrected.any():
         notes.append(_note_on_corrected(examples, split))
     return notes
+
+
+def _of_classes(counts: list[ClassCount], each: str, together: str) -> list[str]:
+    """A sentence for each class, or one for all where these are more than MOST_NAMED."""
+    if len(counts) <= MOST_NAMED:
+        return [each.format(count) for count in counts]
+    names = ", ".join(count.name for count in counts[:MOST_NAMED])
+    more = f"{names} and {len(counts) - MOST_NAMED} more"
+    return [together.format(n=len(counts), names=more)]
 
 
 def _note_on_corrected(examples: Examples, split: Split) -> str:

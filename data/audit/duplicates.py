@@ -151,19 +151,23 @@ def merge_duplicates(examples: Examples, pairs: list[Duplicate]) -> Examples:
     return replace(examples, groups=merge_groups(examples.groups, pairs))
 
 
+def _pairs_are(n: int) -> str:
+    return "1 pair of pictures is" if n == 1 else f"{n} pairs of pictures are"
+
+
 def duplicate_notes(found: Duplicates, examples: Examples) -> list[str]:
     """Sentences on the duplicates for a reader: how many, and which are in two classes."""
     n_of = Counter(pair.tier for pair in found.pairs)
     notes = []
     if n_of["exact"] or n_of["near"]:
         notes.append(
-            f"{n_of['exact']} pairs of pictures are the same and {n_of['near']} nearly so, under "
-            "different names"
+            f"{_pairs_are(n_of['exact'])} the same and {n_of['near']} nearly so, under different "
+            "names"
         )
     if n_of["similar"]:
         notes.append(
-            f"{n_of['similar']} pairs of pictures are similar ({found.threshold:.2f} or more): "
-            "listen to these; they are taken for the same music"
+            f"{_pairs_are(n_of['similar'])} similar ({found.threshold:.2f} or more): listen to "
+            "these; they are taken for the same music"
         )
     for pair in found.pairs:
         if examples.labels[pair.first] != examples.labels[pair.second]:

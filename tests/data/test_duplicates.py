@@ -114,7 +114,7 @@ def test_a_pair_in_two_classes_is_said_to_be_a_wrong_label(tmp_path: Path) -> No
     examples = scan(tmp_path)
     found = trusted_duplicates(fingerprints(examples.files())[0], examples)
     count, wrong = duplicate_notes(found, examples)
-    assert count.startswith("1 pairs of pictures are the same and 0 nearly so")
+    assert count.startswith("1 pair of pictures is the same and 0 nearly so")
     assert f"ChipTracker/{original.name} and Orchestral/zz.png are duplicates in two" in wrong
 
 
@@ -182,7 +182,8 @@ def test_a_split_file_that_parts_duplicates_is_obeyed_and_named(
     assert ready.split.parts[0].tolist() == parts.tolist()
     wanted = straddling(ready)
     assert wanted > 0
-    assert f"{file} parts {wanted} pairs of duplicates: a leak" in ready.notes
+    pairs = "1 pair" if wanted == 1 else f"{wanted} pairs"
+    assert f"{file} parts {pairs} of duplicates: a leak" in ready.notes
 
 
 def test_other_columns_of_the_clip_table_can_be_the_group() -> None:

@@ -85,3 +85,17 @@ def test_a_class_that_the_test_part_lacks_is_named() -> None:
     part = np.where(examples.labels == 0, "test", "1")
     [note] = notes_on(examples, part, n_folds=2)
     assert note.startswith(f"class {examples.classes[1]} has no test pictures")
+
+
+def test_a_thousand_classes_have_one_sentence_of_each_kind() -> None:
+    labels = np.repeat(np.arange(1000), 4)
+    names = np.array([f"g{i}" for i in range(4000)])
+    classes = tuple(f"class {{{i}}}" for i in range(1000))
+    nobody = np.zeros(4000, dtype=bool)
+    examples = Examples(Path("x"), classes, names, labels, names, names, nobody)
+    few, untested = notes_on(examples, np.full(4000, "1"), n_folds=5)
+    assert few == (
+        "1000 classes have fewer groups than 2 x 5 folds (class {0}, class {1}, class {2}, "
+        "class {3} and 996 more): their figures are uncertain"
+    )
+    assert untested.startswith("1000 classes have no test pictures (class {0}, ")

@@ -24,7 +24,13 @@ def supports(report: RunReport) -> list[str]:
             "No group (a recording, or an artist where known) is on two sides: see split.csv."
         )
         if report.n_duplicates and protocol.duplicates != "ignore" and not protocol.split:
-            lines.append(f"{report.n_duplicates} pairs of duplicate pictures share a side as well.")
+            n = report.n_duplicates
+            pairs = (
+                "1 pair of duplicate pictures shares"
+                if n == 1
+                else f"{n} pairs of duplicate pictures share"
+            )
+            lines.append(f"{pairs} a side as well.")
     if results.validation and not results.parts_differ:
         lines.append(
             "Test and cross-validation agree: they differ by no more than chance explains for so "

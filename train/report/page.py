@@ -30,6 +30,7 @@ from train.report.projection import MIN_POINTS, project
 from train.report.run_report import RunReport
 
 PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "numpy", "pillow")
+TABLE_SCRIPT = Path(__file__).parents[1] / "export" / "page" / "table.js"
 MANY_CLASSES = 30  # more make no table that a reader could look over
 N_BARS, N_LOWEST = 12, 60
 # What a screen reader says of the figures inside the page.
@@ -101,6 +102,7 @@ def write_report(run: Path, report: RunReport, finished: list[Progress], tested:
         largest=max([1, *(row.n_examples for row in report.counts[:-1])]),
         versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         threads=torch.get_num_threads(),
+        table_script=Markup(TABLE_SCRIPT.read_text(encoding="utf-8")),
     )
     write_text(run / "report.html", html)
 

@@ -28,7 +28,7 @@ from train.report.gallery import (
     overlay,
     typical,
 )
-from train.report.page import write_report
+from train.report.page import TABLE_SCRIPT, write_report
 from train.report.run_report import EvaluationProtocol, RunReport
 
 EVIL = '<script>alert("x")</script>'
@@ -121,7 +121,9 @@ def test_names_of_classes_and_files_are_escaped(tmp_path: Path) -> None:
     about = answers()
     write_report(tmp_path, report_of(about), [], about)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in page
+    ours = f'<script type="module">{TABLE_SCRIPT.read_text(encoding="utf-8")}'
+    assert page.count(ours) == 1
+    assert "<script" not in page.replace(ours, "")
     assert page.count("&lt;script&gt;") > 20
 
 
@@ -323,6 +325,12 @@ def test_the_page_opens_without_network_errors_or_sideways_scrolling(
     assert said == []
     assert [url for url in asked if not url.startswith("data:")] == [address]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    matrix = page.get_by_role("region", name="confusion matrix by").first
+    names = matrix.locator("tbody td:first-child")
+    known = names.all_inner_texts()
+    for expected in (sorted(known), sorted(known, reverse=True)):
+        matrix.get_by_role("button", name="true").click()
+        assert names.all_inner_texts() == expected
     broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
     assert page.evaluate(broken) == 0
     box = page.locator(".answer").bounding_box()
