@@ -23,10 +23,11 @@ from inference.library.config import (
     LibraryConfig,
     ListConfig,
     PlaylistConfig,
+    PromiseConfig,
     Request,
     ScanConfig,
     TagConfig,
-    WriteConfig,
+    UndoConfig,
 )
 
 
@@ -50,9 +51,10 @@ def main() -> int:
         config_from(args, LibraryConfig),
         config_from(args, ScanConfig),
         config_from(args, ListConfig),
-        config_from(args, TagConfig),
+        config_from(args, PromiseConfig),
         config_from(args, PlaylistConfig),
-        config_from(args, WriteConfig),
+        config_from(args, TagConfig),
+        config_from(args, UndoConfig),
     )
     from inference.library.command import COMMANDS  # numpy takes a tenth of a second to import
 

@@ -133,12 +133,12 @@ def tag(request: Request) -> int:
         limits = _limits(model, request)
         songs = _songs(index, model)
         covered = sum(is_covered(song, limits) for song in songs)
-        planned = list(changes(songs, limits, add=request.write.add))
+        planned = list(changes(songs, limits, add=request.tag.add))
         print(
             f"{covered} of {len(songs)} songs ({covered / max(1, len(songs)):.0%}) are covered; "
             f"{len(planned)} have another genre or none"
         )
-        if not request.write.write:
+        if not request.tag.write:
             for change in planned:
                 _print_change(change.song.file.path, change.before, change.after)
             print("nothing is written; tag --write does it, and undo takes it back")
@@ -162,13 +162,11 @@ def undo(request: Request) -> int:
     from inference.library import tagging
     from inference.library.journal import Journal
 
-    if request.write.add or request.write.write:
-        raise ValueError("undo takes --all-runs only; --add and --write are options of tag")
     n_undone, left_out = 0, list[LeftOut]()
     with Index(Path(request.library.index)) as index, index.changing():
         journal = Journal(index)
         last = journal.next_run() - 1
-        entries = takewhile(lambda e: request.write.all_runs or e.run == last, journal.entries())
+        entries = takewhile(lambda e: request.undo.all_runs or e.run == last, journal.entries())
         for one in tagging.undo(index, entries):
             if isinstance(one, LeftOut):
                 left_out.append(one)
@@ -254,7 +252,7 @@ def _limits(model: IndexedModel, request: Request) -> dict[str, Threshold]:
     """The threshold of each class for the precision that is asked; said line by line."""
     from inference.library.precision import read_held_out, thresholds
 
-    config = request.tag
+    config = request.promise
     file = Path(config.predictions or model.file.with_name("predictions.csv"))
     if not file.is_file():
         raise ValueError(

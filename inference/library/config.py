@@ -36,7 +36,7 @@ class ListConfig:
 
 
 @dataclass(frozen=True)
-class TagConfig:
+class PromiseConfig:
     """Of tag and playlists"""
 
     precision: OpenUnitInterval = option(
@@ -62,11 +62,17 @@ class PlaylistConfig:
 
 
 @dataclass(frozen=True)
-class WriteConfig:
-    """Of tag and undo"""
+class TagConfig:
+    """Of tag"""
 
     write: bool = option(False, "write the tags; without it tag only says what it would do")
     add: bool = option(False, "keep the genres that are there and put the class behind them")
+
+
+@dataclass(frozen=True)
+class UndoConfig:
+    """Of undo"""
+
     all_runs: bool = option(False, "undo what every tag --write did, not only the last one")
 
 
@@ -78,9 +84,10 @@ class Request:
     library: LibraryConfig
     scan: ScanConfig
     list: ListConfig
-    tag: TagConfig
+    promise: PromiseConfig
     playlists: PlaylistConfig
-    write: WriteConfig
+    tag: TagConfig
+    undo: UndoConfig
 
 
 # What each verb takes: the words behind it, and its own options.
@@ -90,10 +97,12 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[type, ...]]] = {
     "doubtful": ((), (ListConfig,)),
     "odd": (("CLASS, FOLDER or LIST.m3u8",), (ListConfig,)),
     "stats": ((), ()),
-    "tag": ((), (TagConfig, WriteConfig)),
-    "undo": ((), (WriteConfig,)),
-    "playlists": (("DIR",), (TagConfig, PlaylistConfig)),
+    "tag": ((), (PromiseConfig, TagConfig)),
+    "undo": ((), (UndoConfig,)),
+    "playlists": (("DIR",), (PromiseConfig, PlaylistConfig)),
     "export": (("TABLE.csv or TABLE.parquet",), ()),
     "correct": (("SONG", "CLASS"), ()),
 }
-CONFIGS = (LibraryConfig, ScanConfig, ListConfig, TagConfig, PlaylistConfig, WriteConfig)
+CONFIGS = (
+    LibraryConfig, ScanConfig, ListConfig, PromiseConfig, PlaylistConfig, TagConfig, UndoConfig,
+)  # fmt: skip

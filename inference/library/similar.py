@@ -34,7 +34,11 @@ class Query:
 
 @dataclass(frozen=True)
 class Near:
-    """A song near the one that was asked for. kind: "same file", "same recording" or "similar"."""
+    """A song near the one that was asked for.
+
+    kind: "itself", "same file", "same recording" or "similar"; cosine: of similar songs beside what
+    the library's songs have in common, else of the embeddings as they are.
+    """
 
     song: int
     cosine: float
@@ -138,14 +142,16 @@ def nearest(
     """The n nearest songs, copies and other encodings of the recording before similar music."""
     some, cosines = embeddings.nearest(query.embedding, n + N_COMPARED)
     numbers = embeddings.songs[some].tolist()
-    alike = embeddings.kept[some[:N_COMPARED]] @ query.embedding >= SAME_EMBEDDING
-    kinds = _kinds(index, model, [numbers[i] for i in np.flatnonzero(alike)], query)
-    near = [
-        Near(song, float(cosine), kinds.get(song, "similar"))
-        for cosine, song in zip(cosines, numbers, strict=True)
-        if kinds.get(song) != "itself"
-    ]
-    return sorted(near, key=lambda one: one.kind == "similar")[:n]
+    plain = embeddings.kept[some[:N_COMPARED]] @ query.embedding  # alike whatever the library is
+    alike = np.flatnonzero(plain >= SAME_EMBEDDING)
+    kinds = _kinds(index, model, [numbers[i] for i in alike], query)
+    near = []
+    for i, song in enumerate(numbers):
+        kind = kinds.get(song, "similar")
+        cosine = float(cosines[i]) if kind == "similar" else min(float(plain[i]), 1.0)
+        near.append(Near(song, cosine, kind))
+    others = [one for one in near if one.kind != "itself"]
+    return sorted(others, key=lambda one: one.kind == "similar")[:n]
 
 
 def _kinds(
