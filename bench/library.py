@@ -71,6 +71,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         promises(bench)
+        for n, songs_of_group in ((500, 1), (2000, 1), (2000, 5)):
+            known_promises(n, songs_of_group)
         simulated(bench, folder)
         same = killed_scan(bench, songs, folder) & tagged_and_undone(bench, songs, folder)
         halves_and_encodings(open_analyser(bench.model, Cutting()), songs, folder)
@@ -114,6 +116,21 @@ def promises(bench: LibraryBench) -> None:
                 f"{precision:.2f} {name}: {covered / n:.1%}, {reached}, {promised}, {kept}",
                 flush=True,
             )
+
+
+def known_promises(n: int, songs_of_group: int, n_draws: int = 300) -> None:
+    """Promises of 0.90 where an answer is known to be right with its probability squared."""
+    rng, made, broken = np.random.default_rng(1), 0, 0
+    for _ in range(n_draws):
+        p = rng.uniform(0.5, 1, n // songs_of_group)
+        wrong = np.repeat(rng.random(len(p)) >= p**2, songs_of_group).astype(int)
+        rows = np.repeat(np.stack([p, 1 - p], axis=1), songs_of_group, axis=0)
+        groups = np.repeat(np.arange(len(p)).astype(str), songs_of_group)
+        limit = thresholds(HeldOut(("a", "b"), rows, wrong, groups), 0.9)["a"].probability
+        if limit is not None:
+            made += 1
+            broken += float((np.linspace(limit, 1, 1001) ** 2).mean()) < 0.9
+    print(f"{n} songs in groups of {songs_of_group}: {made} promises of {n_draws}, {broken} broken")
 
 
 def split(held_out: HeldOut, precision: float, together: bool, seed: int) -> tuple[int, int, int]:
