@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -290,7 +291,7 @@ def killed_scan(bench: LibraryBench, songs: Sequence[Path], folder: Path) -> boo
 
 def rows_of(index: Path) -> list[tuple[object, ...]]:
     """All that an index holds of songs and answers."""
-    with sqlite3.connect(index) as db:
+    with closing(sqlite3.connect(index)) as db:
         return db.execute(INDEXED).fetchall()
 
 
@@ -307,8 +308,9 @@ def tagged_and_undone(bench: LibraryBench, songs: Sequence[Path], folder: Path) 
     certain_of_everything(folder / "tagged.db", sure)
     finished("tag", "--precision", "0.5", "--predictions", sure, "--write", *index)
     changed = sum(file.read_bytes() != content for file, (content, _) in before.items())
-    size = sqlite3.connect(folder / "tagged.db").execute("SELECT sum(length(undo)) FROM journal")
-    kept = size.fetchone()[0] / max(1, changed)
+    with closing(sqlite3.connect(folder / "tagged.db")) as db:
+        ((size,),) = db.execute("SELECT sum(length(undo)) FROM journal")
+    kept = (size or 0) / max(1, changed)
     finished("undo", *index)
     same = all(
         (file.read_bytes(), file.stat().st_mtime_ns) == facts for file, facts in before.items()

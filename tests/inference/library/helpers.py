@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,5 +43,5 @@ class Library:
 
 def answers(index: Path) -> list[tuple[object, ...]]:
     """All that an index holds of songs and answers, without the numbers of its rows."""
-    with sqlite3.connect(index) as db:
+    with closing(sqlite3.connect(index)) as db:
         return db.execute(ANSWERS).fetchall()

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import onnx
@@ -103,7 +104,7 @@ def test_a_scan_goes_on_where_it_was_killed(library: Library, music: Path, tmp_p
 def n_songs(index: Path) -> int:
     """How many songs an index has that another process is writing."""
     try:
-        with sqlite3.connect(index) as db:
+        with closing(sqlite3.connect(index)) as db:
             return int(db.execute("SELECT count(*) FROM songs").fetchone()[0])
     except sqlite3.OperationalError:  # not made yet, or just now
         return 0
