@@ -10,6 +10,7 @@ from PIL import Image
 from common.files import check_regular
 from common.pictures import open_picture
 from common.recordings import PICTURES
+from data.images.colour_map import SHOWN
 from data.images.read import at_canvas, read_picture, whole_picture
 from render.audio.clips import LONG_SECONDS
 from train.evaluate.novelty import why_unfamiliar
@@ -77,7 +78,23 @@ class Preprocessing:
     def of_picture(self, path: str) -> Clip:
         """The one clip of a picture; ValueError if it is none."""
         pixels = self.read(path)
-        return Clip(path, pixels, None, self.why_unsure(pixels))
+        return Clip(path, pixels, None, self._drawn_otherwise(path) or self.why_unsure(pixels))
+
+    def _drawn_otherwise(self, path: str) -> str | None:
+        """Why a picture file cannot show what a network that hears levels was trained on.
+
+        A row is a band of frequencies and a column a moment: another number of them is another
+        drawing, whatever its colours. Networks that look at pictures may be shown what others drew.
+        """
+        settings = self.facts.render
+        if settings is None or self.facts.image.drawing.shown == SHOWN:
+            return None
+        with open_picture(path) as picture:
+            size = picture.size
+        if size == (settings.width, settings.height):
+            return None
+        drawn, wanted = "x".join(map(str, size)), f"{settings.width}x{settings.height}"
+        return f"it has {drawn} pixels, the training pictures {wanted}"
 
     def of_recording(self, path: str, cutting: Cutting) -> Iterator[Clip]:
         """The clips of a recording in order; ValueError if it is none, or damaged from here on."""

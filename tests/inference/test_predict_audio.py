@@ -14,6 +14,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from inference.clips import Preprocessing
 from inference.output import tag
 from inference.plot import clip_edges
 from predict import ClipPrediction, Predictor, load
@@ -180,6 +181,24 @@ def test_a_model_of_foreign_pictures_says_so(stripes: Path, trained: object, hig
     assert done.returncode == 1
     assert "no rendering settings" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_network_that_hears_levels_is_unsure_of_other_drawings(
+    heard: Path, tmp_path: Path
+) -> None:
+    facts = load(heard / "model.onnx").facts
+    drawing = replace(facts.image.drawing, shown="gray")
+    facts = replace(facts, novelty=None)
+    hears = Preprocessing(replace(facts, inputs=replace(facts.image, drawing=drawing)))
+    own = next((heard.parent.parent / "spectrograms").glob("*/*.png"))
+    other = tmp_path / "other.png"
+    with Image.open(own) as picture:
+        picture.resize((picture.width, 2 * picture.height)).save(other)
+        width, height = picture.size
+    assert hears.of_picture(str(own)).unsure is None
+    expected = f"it has {width}x{2 * height} pixels, the training pictures {width}x{height}"
+    assert hears.of_picture(str(other)).unsure == expected
+    assert Preprocessing(facts).of_picture(str(other)).unsure is None  # it looks at pictures
 
 
 def test_onnx_on_sound_imports_nothing_heavy(heard: Path, high: Path) -> None:
