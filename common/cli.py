@@ -124,7 +124,6 @@ class Parser(ArgumentParser):
         self._leading = argparse.ArgumentParser(
             add_help=False, allow_abbrev=False, exit_on_error=False
         )
-        self._leading.add_argument("--config", action="append")
         self._file_of: dict[str, Callable[[str], Path]] = {}
         self.given: frozenset[str] = frozenset()
 
@@ -158,26 +157,21 @@ class Parser(ArgumentParser):
     ) -> Namespace:
         """The options: defaults, then those of a preset's file, then those given, in order.
 
-        `given` are then the names of those on the command line, and of those in the file of
-        --config whose values are not the defaults.
+        `given` are then the names of those on the command line and in the file of --config.
         """
         try:
-            leading, rest = self._leading.parse_known_args(args)
+            leading, _ = self._leading.parse_known_args(args)
         except argparse.ArgumentError as error:
             self.error(str(error))
         values = {name: value for name, value in vars(leading).items() if value is not None}
-        configured = values.pop("config", None) is not None
         if len(values) > 1:
             self.error(f"{' and '.join(map(flag, values))}: give one of them")
         files = [self._file_of[name](value) for name, value in values.items()]
         self.default_config_files = [glob.escape(str(file)) for file in files]
         parsed = super().parse_args(args, *others, **kwargs)
         self.default_config_files = []
-        bare = kwargs | {"defaults": False}
-        self.given = frozenset(super().parse_args(rest, *others, **bare).keys())
-        if configured:
-            own, config = self.get_defaults(), super().parse_args(args, *others, **bare)
-            self.given |= {n for n, value in config.items() if n in own and value != own[n]}
+        without_defaults = kwargs | {"defaults": False}
+        self.given = frozenset(super().parse_args(args, *others, **without_defaults).keys())
         self.default_config_files = [glob.escape(str(file)) for file in files]
         return parsed
 

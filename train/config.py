@@ -78,11 +78,15 @@ class TrainConfig:
         "none on a CPU, else all",
         MOST_USED,
     )
-    epochs: NonNegativeInt = option(10, "most epochs of fine-tuning", MOST_USED)
+    epochs: NonNegativeInt = option(
+        10, "most epochs of fine-tuning; of a table's network 100", MOST_USED
+    )
     optimizer: str = option(
         "sgd", "optimizer of fine-tuning: sgd, adamw, adagrad or any other of timm's", TRAINING
     )
-    learning_rate: PositiveFloat = option(0.003, "learning rate of fine-tuning", MOST_USED)
+    learning_rate: PositiveFloat = option(
+        0.003, "learning rate of fine-tuning; of a table's network 0.1", MOST_USED
+    )
     find_rate: bool = option(
         False,
         "train nothing: suggest a learning rate, by some steps at rising ones",
@@ -130,13 +134,18 @@ class TrainConfig:
         "no", "torch.compile; auto means yes for long fine-tuning on a GPU", HARDWARE
     )
     plateau_patience: NonNegativeInt = option(
-        2, "epochs without a lower validation loss before the learning rate is lowered", TRAINING
+        2,
+        "epochs without a lower validation loss before the learning rate is lowered; of a table's "
+        "network 8",
+        TRAINING,
     )
     plateau_factor: OpenUnitInterval = option(
         0.1, "factor by which it is then multiplied", TRAINING
     )
     patience: PositiveInt = option(
-        5, "epochs without a lower validation loss before fine-tuning stops", TRAINING
+        5,
+        "epochs without a lower validation loss before fine-tuning stops; of a table's network 20",
+        TRAINING,
     )
     seed: Seed = option(123, "seed of all random numbers", MOST_USED)
     accelerator: str = option("auto", "auto, cpu, cuda or mps", HARDWARE)

@@ -60,6 +60,7 @@ from train.run_folder import (
     rendered_with,
     settings_of,
 )
+from train.tabular.models import with_defaults
 from train.tabular.training import table_training
 from train.tune.lr_finder import find_and_draw
 from train.unused_options import Plan, asks_for_finetuning, notes_on_unused, used_options
@@ -87,6 +88,8 @@ def train(
     root, drawn = root_of(data_config.data), DONE
     if config.finetune == "auto" and asks_for_finetuning(given, data_config, config):
         config = replace(config, finetune="all")
+    if is_table(root) and not resumed:
+        config = with_defaults(config, given)
     if has_songs := holds_songs(root):
         drawn = _draw(root, songs or SongConfig(), config)
         root = pictures_folder(root)

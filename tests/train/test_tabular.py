@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from data.config import DataConfig
 from data.tabular.table import read_table
 from tests.helpers import Run, run_script
 from train.compare.comparison import compare
 from train.compare.finished_run import read_run, whole_recordings
+from train.config import TrainConfig
+from train.loop.loggers import Silent
 from train.tabular.baselines import BASELINES, fit_baselines
+from train.tabular.models import with_defaults
 from train.tabular.network import Standardise, TableNetwork
+from train.tabular.training import table_training
 
 PLACES = ("Brazil", "Ghana", "Japan")
 
@@ -232,3 +237,26 @@ def test_a_table_is_compared_with_pictures_of_the_same_recordings(
     assert pictures.paths.tolist() == rows.paths.tolist()
     text = compare(runs, tmp_path / "comparison", ensemble=False)
     assert f"exchange of {len(rows.paths)} whole groups" in text
+
+
+def test_a_small_table_is_learnt_by_the_defaults(tmp_path: Path) -> None:
+    """Ten rows of each of ten classes, whose means differ: by fine-tuning's defaults 1 of 10."""
+    rng = np.random.default_rng(0)
+    middles = rng.normal(size=(10, 40))
+    file = tmp_path / "features.csv"
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(["label", *(f"f{i}" for i in range(40))])
+        for i in range(100):
+            cells = 100 + 50 * (middles[i % 10] + rng.normal(size=40))
+            writer.writerow([f"class{i % 10}", *cells.round(3)])
+    config = with_defaults(TrainConfig(final="best"), given=())
+    training = table_training(file, DataConfig(data=str(file), folds=2), config)
+    folds = training.fit(training.trainer(tmp_path / "run", Silent()))
+    accuracies = [fold.history[fold.best_row].validation_accuracy or 0.0 for fold in folds]
+    assert np.mean(accuracies) > 0.6
+
+
+def test_an_option_that_is_given_is_no_default_of_tables() -> None:
+    config = with_defaults(TrainConfig(epochs=10), given=["epochs"])
+    assert (config.epochs, config.patience, config.learning_rate) == (10, 20, 0.1)

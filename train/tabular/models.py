@@ -1,5 +1,7 @@
 """The classifiers of tables by name."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from train.config import TrainConfig
@@ -8,6 +10,21 @@ from train.tabular.network import TableNetwork
 
 NETWORK = "fcnn"
 MODELS = (NETWORK, *BASELINES)
+
+
+# A table has few rows and its network no pretrained weights: by the defaults of fine-tuning, 100
+# rows of ten classes are answered no better than by chance (bench/RESULTS.md).
+DEFAULTS: dict[str, Any] = {
+    "epochs": 100,
+    "patience": 20,
+    "plateau_patience": 8,
+    "learning_rate": 0.1,
+}
+
+
+def with_defaults(config: TrainConfig, given: Collection[str]) -> TrainConfig:
+    """The options with a table's own defaults in place of those that were not given."""
+    return replace(config, **{name: v for name, v in DEFAULTS.items() if name not in given})
 
 
 def build(name: str, n_columns: int, n_classes: int, *, dropout: float = 0.0) -> Any:
