@@ -11,9 +11,11 @@ import glob
 import os
 import re
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
@@ -107,12 +109,38 @@ class _Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         hint = getattr(action, "hint", None)
-        if hint is None:
-            return super()._get_help_string(action)
+        if hint is None:  # of an input, or of an option like --help: its text says it all
+            return action.help or ""
         facts = [] if _is_choice(hint) or hint in (bool, str, str | None) else [expected(hint)]
         if action.default not in (None, "", False):
             facts.append(f"default {'yes' if action.default is True else action.default}")
         return f"{action.help} ({'; '.join(facts)})" if facts else action.help or ""
+
+
+class _HelpAll(argparse.Action):
+    """Print the help of every option, and exit."""
+
+    def __call__(self, parser: Any, *_: object) -> None:
+        print(parser.help_of_all(), end="")
+        sys.exit(DONE)
+
+
+class _Version(argparse.Action):
+    """Print which version of the project this is, and exit."""
+
+    def __call__(self, *_: object) -> None:
+        print(f"spectrofold {project_version()}")
+        sys.exit(DONE)
+
+
+def project_version() -> str:
+    """The version of the installed package, or of the clone."""
+    try:
+        return metadata.version("spectrofold")
+    except metadata.PackageNotFoundError:
+        text = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+        found = re.search(r'^version = "(.*)"', text, flags=re.MULTILINE)
+        return found[1] if found else "unknown"
 
 
 class Parser(ArgumentParser):
@@ -126,6 +154,40 @@ class Parser(ArgumentParser):
         )
         self._file_of: dict[str, Callable[[str], Path]] = {}
         self.given: frozenset[str] = frozenset()
+
+    def format_help(self, *formatter: Any) -> str:
+        """The help of the options that matter first, and the names of the others."""
+        groups = {group.title: group for group in self._action_groups}
+        if GROUPS[0] not in groups:
+            return self.help_of_all(*formatter)
+        titles = [title for title in GROUPS[1:] if title in groups]
+        others = [action for title in titles for action in groups[title]._group_actions]
+        texts = [action.help for action in others]
+        for action in others:
+            action.help = argparse.SUPPRESS
+        short = self.help_of_all(*formatter)
+        for action, text in zip(others, texts, strict=True):
+            action.help = text
+        names = {
+            title: ", ".join(one.option_strings[0] for one in groups[title]._group_actions)
+            for title in titles
+        }
+        lines = [
+            textwrap.fill(
+                f"{title}: {listed}",
+                100,
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+            )
+            for title, listed in names.items()
+        ]
+        return "\n".join([short, "More options, explained by --help-all:", *lines, ""])
+
+    def help_of_all(self, *formatter: Any) -> str:
+        """The help of every option."""
+        text: str = super().format_help(*formatter)
+        return text
 
     def add_defaults_option(self, name: str, file_of: Callable[[str], Path], **kwargs: Any) -> None:
         """Add an option whose value leads to a config file; options given beside it win.
@@ -228,6 +290,8 @@ def make_parser(prog: str, description: str, *configs: type) -> Parser:
     """
     parser = Parser(prog=prog, description=description, allow_abbrev=False, formatter_class=_Help)
     parser.add_argument("--config", action="config", help="YAML file of these options, by name")
+    parser.add_argument("--help-all", action=_HelpAll, nargs=0, help="explain every option")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     grouped: dict[str, list[tuple[dataclasses.Field[Any], Any]]] = {}
     for config in configs:
         hints = typing.get_type_hints(config)

@@ -62,8 +62,8 @@ class DataConfig(AugmentConfig):
 
     data: str | None = option(
         None,
-        "image folder with <class>/<picture>, or a CSV table of features; default spectrograms/ if "
-        "it exists, else subsampled_data/",
+        "folder of <class>/<recording> or <class>/<picture>, or a CSV table of features; default "
+        "spectrograms/ if it exists, else subsampled_data/",
         MOST_USED,
     )
     label: str = option("label", "column of the CSV table that holds the class", DATA)

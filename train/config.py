@@ -74,8 +74,8 @@ class TrainConfig:
     )
     finetune: str = option(
         "auto",
-        "layers that are then fine-tuned: all, last:N for the last N stages, or none; auto means "
-        "none on a CPU, else all",
+        "layers that are fine-tuned after the last layer: all, last:N for the last N stages, or "
+        "none; auto means none on a CPU unless an option of fine-tuning is given, else all",
         MOST_USED,
     )
     epochs: NonNegativeInt = option(

@@ -1,6 +1,7 @@
 """command: flags and YAML from dataclasses, and exit codes with one line on stderr."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from common.cli import (
     option,
     run,
 )
-from tests.helpers import ROOT
+from tests.helpers import ROOT, run_script
 
 
 @dataclass(frozen=True)
@@ -292,3 +293,42 @@ def test_a_closed_pipe_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 0
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """Kitchen"""
+
+    cups: PositiveInt = option(2, "cups of tea", "Most used")
+    stove: str = option("gas", "what heats the water", "Hardware")
+
+
+def test_help_shows_what_matters_first_and_names_the_rest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = []
+    for asked in ("--help", "--help-all", "--help"):
+        with pytest.raises(SystemExit) as caught:
+            make_parser("tea", "Makes tea.", Kitchen).parse_args([asked])
+        assert caught.value.code == 0
+        said.append(capsys.readouterr().out)
+    short, whole, again = said
+    assert "cups of tea" in short and "cups of tea" in whole and short == again
+    assert "what heats the water" not in short and "what heats the water" in whole
+    assert "More options, explained by --help-all:" in short and "Hardware: --stove" in short
+
+
+def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        make_parser("tea", "Makes tea.", Kitchen).parse_args(["--version"])
+    assert caught.value.code == 0
+    said = capsys.readouterr().out.split()
+    assert said[0] == "spectrofold"
+    assert f'version = "{said[1]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("script", ["main.py", "predict.py"])
+def test_the_help_of_the_scripts_speaks_no_python(script: str) -> None:
+    done = run_script(script, "--help-all")
+    assert done.returncode == 0
+    assert not re.search(r"Literal\[|<class '|Union\[|None\b", done.stdout)
