@@ -82,7 +82,7 @@ class Rule:
 
 RULES = (
     Rule(SONGS, lambda p: not p.songs, "DATA holds no recordings", "leave it out"),
-    Rule(("label", "header"), lambda p: not p.table, "the folders name the classes", "leave it out"),
+    Rule(("label", "header"), lambda p: not p.table, "the folders are the classes", "leave it out"),
     Rule(
         (*OF_PICTURES, *HEAD, *BACKBONE),
         lambda p: p.table,
