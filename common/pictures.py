@@ -93,13 +93,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
     16-bit and float grey is scaled by its type's range, where Pillow would clip it at 255;
     transparency is laid on black, the colour of silence, so that the hidden colour under
-    transparent pixels does not matter. Strip by strip: at no time are there more copies than two.
+    transparent pixels does not matter, and on white where all margins are transparent, as those of
+    figures are. Strip by strip: at no time are there more copies than two.
     """
     deep = image.mode.startswith(("I", "F"))
     if not deep and not image.has_transparency_data:
         return image.convert("RGB")
     top = _brightest(image) if deep else 0.0
     rgb = Image.new("RGB", image.size)
+    paper = (0, 0, 0, 255) if deep or not _has_clear_margins(image) else (255, 255, 255, 255)
     for y in range(0, image.height, ROWS):
         strip = image.crop((0, y, image.width, min(y + ROWS, image.height)))
         if deep:
@@ -108,9 +110,20 @@ def to_rgb(image: Image.Image) -> Image.Image:
             rgb.paste(Image.fromarray(levels).convert("RGB"), (0, y))
         else:
             strip = strip.convert("RGBA")
-            black = Image.new("RGBA", strip.size, (0, 0, 0, 255))
-            rgb.paste(Image.alpha_composite(black, strip).convert("RGB"), (0, y))
+            below = Image.new("RGBA", strip.size, paper)
+            rgb.paste(Image.alpha_composite(below, strip).convert("RGB"), (0, y))
     return rgb
+
+
+def _has_clear_margins(image: Image.Image) -> bool:
+    """Whether all four sides are transparent and the middle is not, as matplotlib saves figures."""
+    width, height = image.size
+    middle = (width // 2, height // 2, width // 2 + 1, height // 2 + 1)
+    sides = ((0, 0, width, 1), (0, height - 1, width, height),
+             (0, 0, 1, height), (width - 1, 0, width, height))  # fmt: skip
+    most = [image.crop(box).convert("RGBA").getchannel("A").getextrema()[1]
+            for box in (*sides, middle)]  # fmt: skip
+    return not any(most[:-1]) and bool(most[-1])
 
 
 def _brightest(image: Image.Image) -> float:

@@ -105,6 +105,19 @@ def test_pictures_without_a_frame_are_not_cropped() -> None:
     assert drawing.notes() == []
 
 
+def test_transparent_margins_are_a_frame(tmp_path: Path) -> None:
+    """savefig(transparent=True): laid on black they would look like the silence of magma."""
+    for file in demo_pictures(3):
+        grey = levels(file).copy()
+        grey[:40] = 0
+        whole = np.zeros((200, 560, 4), np.uint8)
+        whole[30:158, 70:502] = np.dstack([painted(grey, "magma"), np.full_like(grey, 255)])
+        Image.fromarray(whole).save(tmp_path / file.name)
+    files = sorted(tmp_path.glob("*.png"))
+    (frame,) = find_drawing(files).frames
+    assert np.abs(np.array(frame.box) - (70, 30, 502, 158)).max() <= 3
+
+
 @pytest.mark.parametrize("colour_map", ["magma", "gray", "gray_r", "viridis", "jet"])
 @pytest.mark.parametrize("silent", ["top", "start", "both", "speckled"])
 def test_silence_at_the_edges_is_music(silent: str, colour_map: str) -> None:
