@@ -15,7 +15,8 @@ SHARED = 10  # directions that are taken away, one for each hundred pictures up 
 ENOUGH = 50  # pictures whose mean is their drawing's, and not that of a few pieces
 NUMBERS = 128  # of a picture, by which it is first compared with all others
 CANDIDATE = 0.5  # similarity of these above which two pictures are compared as a whole
-BLOCK = 1000  # pictures that are compared with all others at a time
+BLOCK = 1000  # pictures whose rows are made, and pairs that are compared, at a time
+TILE = 1000  # pictures that are compared with as many others at a time
 SEEN = 5000  # pictures whose mean and directions are those of all
 SAMPLED = 1000  # pictures all of whose pairs show how alike different music is
 FALSE_PAIRS = 0.01  # that are expected above the threshold among all pairs of a collection
@@ -86,15 +87,18 @@ class Music:
         blocks = [self.rows(slice(i, i + BLOCK)) @ self.basis for i in range(0, n, BLOCK)]
         short = _of_length_1(np.concatenate(blocks, axis=1))  # (2 * MOVED + 1, n, NUMBERS)
         del blocks
-        for start in range(0, n, BLOCK):
-            block = short[MOVED, start : start + BLOCK]
-            alike = block @ short[0, start:].T  # (BLOCK, n - start)
-            moved = np.empty_like(alike)
-            for step in range(1, len(short)):
-                np.maximum(alike, np.matmul(block, short[step, start:].T, out=moved), out=alike)
-            first, second = np.nonzero(alike >= CANDIDATE)
-            ahead = first < second
-            yield first[ahead] + start, second[ahead] + start
+        for start in range(0, n, TILE):
+            rows = short[MOVED, start : start + TILE]
+            for other in range(start, n, TILE):  # so many that their similarities stay in the cache
+                columns = short[:, other : other + TILE]
+                alike = rows @ columns[0].T
+                for moved in columns[1:]:
+                    np.maximum(alike, rows @ moved.T, out=alike)
+                if alike.max() < CANDIDATE:  # as of nearly all, and sooner known than their places
+                    continue
+                first, second = np.nonzero(alike >= CANDIDATE)
+                ahead = first + start < second + other
+                yield first[ahead] + start, second[ahead] + other
 
 
 def _spread(rows: np.ndarray, most: int) -> np.ndarray:
