@@ -21,6 +21,7 @@ LEAST_DATA = 0.3  # part of each axis that the data takes
 LEAST_CROPPED = 0.005  # part of the area below which a frame is not worth the cropping
 SPINE = 0.008  # part of an axis that the line around the data may be thick
 MANY = 8  # pictures of one size that show what all have in common
+SHARP = 0.8  # how solid the first lines of the data are, in parts of all of it
 ALWAYS = 0.9  # part of the pictures that a tick or label is in
 MARKED = 5e-4  # part of a margin that ticks and labels take
 
@@ -53,7 +54,8 @@ def find_frame(pictures: Sequence[np.ndarray]) -> Box | None:
     """Where the data is in pictures of one size, uint8 (H, W, 3); None when there is no frame.
 
     One picture is enough for margins in a colour that its music has not; black margins around
-    music that is black where it is silent need eight with ticks, or margins on all four sides.
+    music that is black where it is silent need eight with ticks, or margins on all four sides, of
+    which only what is never drawn upon is cropped.
     """
     stack = np.stack(pictures)
     for background in _backgrounds(stack):
@@ -61,6 +63,8 @@ def find_frame(pictures: Sequence[np.ndarray]) -> Box | None:
         box = _data_box(distance)
         if box and _is_frame(stack, distance, box):
             return _without_spines(stack, distance, box)
+        if len(stack) >= MANY and (box := _drawn_upon(distance)):
+            return box
     return None
 
 
@@ -166,8 +170,8 @@ def _is_drawn(edge: np.ndarray) -> bool:
     return bool(((np.abs(edge - middle) <= SAME).all(axis=3).mean(axis=(0, 2)) >= LINE).any())
 
 
-def _has_sharp_edges(distance: np.ndarray, box: Box) -> bool:
-    """Whether the data begins at once on all sides; music fades in from silence."""
+def _has_sharp_edges(distance: np.ndarray, box: Box, *, but: int = 0) -> bool:
+    """Whether the data begins at once on all sides, but so many; music fades in from silence."""
     inside = box.of((distance > SAME).mean(axis=0))
     edges = (
         inside[:3].mean(axis=1).max(),
@@ -175,7 +179,26 @@ def _has_sharp_edges(distance: np.ndarray, box: Box) -> bool:
         inside[:, :3].mean(axis=0).max(),
         inside[:, -3:].mean(axis=0).max(),
     )
-    return min(edges) >= 0.8 * inside.mean()
+    return bool(sorted(edges)[but] >= SHARP * inside.mean())
+
+
+def _drawn_upon(distance: np.ndarray) -> Box | None:
+    """Where any of many pictures differs from margins that all have on all four sides.
+
+    The music may fade into the colour of the margins on one of them, at high frequencies.
+    """
+    _, height, width = distance.shape
+    drawn = (distance > SAME).any(axis=0)
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    if not len(rows):
+        return None
+    box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    (across, down), kept = box.size, box.size[0] * box.size[1] / (height * width)
+    inside = box.left > 0 and box.top > 0 and box.right < width and box.bottom < height
+    large = across >= LEAST_DATA * width and down >= LEAST_DATA * height
+    if inside and large and kept <= 1 - LEAST_CROPPED and _has_sharp_edges(distance, box, but=1):
+        return box
+    return None
 
 
 def _without_spines(stack: np.ndarray, distance: np.ndarray, box: Box) -> Box:

@@ -105,6 +105,20 @@ def test_pictures_without_a_frame_are_not_cropped() -> None:
     assert drawing.notes() == []
 
 
+@pytest.mark.parametrize("colour_map", ["magma", "gray_r"])
+def test_margins_in_the_colour_of_silence_are_a_frame(colour_map: str) -> None:
+    """A dark style around magma, a white page around inverted grey: silent bands are kept."""
+    framed = []
+    for file in demo_pictures(5):
+        grey = levels(file).copy()
+        grey[: 20 + len(framed)] = 0  # above a codec's limit, of each another one
+        whole = np.zeros((200, 560), np.uint8)
+        whole[30:158, 70:502] = grey
+        framed.append(painted(whole, colour_map))
+    assert find_frame(framed) == Box(70, 50, 502, 158)
+    assert find_frame([one[30:158, 70:502] for one in framed]) is None
+
+
 def test_transparent_margins_are_a_frame(tmp_path: Path) -> None:
     """savefig(transparent=True): laid on black they would look like the silence of magma."""
     for file in demo_pictures(3):
