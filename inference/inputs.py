@@ -7,9 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from data.images.read import list_pictures
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
 
 STDIN = "-"
 MAX_STDIN = 4_000_000_000  # bytes: six hours of uncompressed sound
@@ -97,6 +101,46 @@ def standard_input_as_file(inputs: list[str]) -> Iterator[str | None]:
                     raise ValueError(f"{STDIN}: more than {MAX_STDIN} bytes; give a file")
                 out.write(part)
         yield str(file)
+
+
+@contextmanager
+def value_as_file(value: "str | Path | Image | np.ndarray", sr: int | None) -> Iterator[str]:
+    """A path as it is, or for as long as it is needed a file of a picture or of samples.
+
+    Samples are float (n,) or (n, channels) in [-1, 1], at `sr` Hz. Nothing is lost on the way, so
+    that they are answered as a file of them would be. Raises FileNotFoundError for a path at which
+    nothing is, ValueError for samples without their rate or of another shape or type.
+    """
+    if isinstance(value, str | Path):
+        if not Path(value).exists():
+            raise FileNotFoundError(f"no file at {value}")
+        yield str(value)
+        return
+    with tempfile.TemporaryDirectory(prefix="spectrofold-") as folder:
+        if hasattr(value, "save"):
+            file = Path(folder) / "picture.png"
+            value.save(file)
+        else:
+            file = Path(folder) / "samples.wav"
+            _write_samples(file, value, sr)
+        yield str(file)
+
+
+def _write_samples(file: Path, y: "np.ndarray", sr: int | None) -> None:
+    import numpy as np
+    import soundfile
+
+    y = np.asarray(y)
+    if sr is None or sr < 1:
+        raise ValueError(f"sr={sr}: samples need their rate in Hz, as model(y, sr=22050)")
+    if not np.issubdtype(y.dtype, np.floating) or y.ndim not in (1, 2) or not y.size:
+        raise ValueError(
+            f"samples of type {y.dtype} and shape {y.shape}; expected float (n,) or (n, channels) "
+            "in [-1, 1]"
+        )
+    if y.ndim == 2 and y.shape[1] > y.shape[0]:
+        raise ValueError(f"samples of shape {y.shape}; expected (n, channels): give y.T")
+    soundfile.write(file, y.astype(np.float32), int(sr), subtype="FLOAT")
 
 
 @contextmanager

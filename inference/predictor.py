@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inference.clips import Cutting
+from inference.inputs import value_as_file
 from inference.model import Model
 from inference.pipeline import (
     OnClip,
@@ -15,6 +18,10 @@ from inference.pipeline import (
 from inference.prediction import LeftOut, Prediction
 from train.models.network import Network, OnnxNetwork, TorchNetwork, open_network
 
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
 # Files from which on it pays to make an ONNX program of a torch network, which takes some seconds
 # once, and a third to a half of torch's time for every clip.
 MANY_FILES = 20
@@ -23,16 +30,26 @@ MANY_FILES = 20
 class Predictor(Model):
     """A model file ready to answer: `predictor(path)`; its classes are in `classes`."""
 
-    def __call__(self, path: str | Path, hop_seconds: float | None = None) -> Prediction:
-        """The answer for a picture or a recording; ValueError if it is neither or damaged.
+    def __call__(
+        self,
+        value: "str | Path | Image | np.ndarray",
+        hop_seconds: float | None = None,
+        *,
+        sr: int | None = None,
+    ) -> Prediction:
+        """The answer for a picture or a recording: its path, a PIL image, or samples at `sr` Hz.
 
-        hop_seconds: distance of the starts of two clips; default half a clip, and a whole clip in
-        recordings of more than a minute.
+        Samples are float (n,) or (n, channels) in [-1, 1]. hop_seconds: distance of the starts of
+        two clips; default half a clip, and a whole clip in recordings of more than a minute. Raises
+        FileNotFoundError if there is no such file, ValueError if it is neither or damaged.
         """
-        result = next(self.predict([str(path)], hop_seconds=hop_seconds), None)
+        with value_as_file(value, sr) as path:
+            result = next(self.predict([path], hop_seconds=hop_seconds), None)
+        named = path if isinstance(value, str | Path) else Path(path).stem
         if isinstance(result, Prediction):
-            return result
-        raise ValueError(result.reason if result else f"{path}: a table without rows")
+            return replace(result, path=named) if result.path == path else result
+        reason = result.reason if result else f"{path}: a table without rows"
+        raise ValueError(reason.replace(path, named))
 
     def predict(
         self,

@@ -78,6 +78,32 @@ def test_a_clips_picture_is_the_one_that_render_writes(heard: Path, model: Predi
         assert clip.probabilities == pytest.approx(model(picture).probabilities, abs=1e-5)
 
 
+def test_samples_and_pil_images_are_answered_as_their_files(
+    heard: Path, model: Predictor, high: Path
+) -> None:
+    y, sr = soundfile.read(high)
+    of_file, of_samples = model(high), model(y, sr=sr)
+    assert of_samples.probabilities == pytest.approx(of_file.probabilities, abs=1e-6)
+    assert len(of_samples.timeline) == len(of_file.timeline)
+    assert of_samples.path == "samples"
+    stereo = model(np.stack([y, y], axis=1).astype(np.float32), sr=sr)
+    assert stereo.probabilities == pytest.approx(of_file.probabilities, abs=1e-5)
+    file = min((heard.parent.parent / "spectrograms/low").glob("*.png"))
+    with Image.open(file) as image:
+        assert model(image).probabilities == model(file).probabilities
+
+
+def test_what_cannot_be_answered_says_what_was_expected(model: Predictor) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file at nowhere\.mp3"):
+        model("nowhere.mp3")
+    with pytest.raises(ValueError, match=r"sr=None: samples need their rate"):
+        model(np.zeros(8000))
+    with pytest.raises(ValueError, match=r"shape \(2, 8000\); expected .* give y\.T"):
+        model(np.zeros((2, 8000)), sr=8000)
+    with pytest.raises(ValueError, match="samples of type int16"):
+        model(np.zeros(8000, np.int16), sr=8000)
+
+
 def test_the_timeline_changes_class_at_the_joint(model: Predictor, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     joined = np.concatenate([notes("high", 12, rng), notes("low", 12, rng)])
