@@ -161,6 +161,12 @@ class TrainConfig:
     )
     out: str = option("runs", "folder in which the run gets a folder of its own", MOST_USED)
     verbose: bool = option(False, "print a line for every epoch", OUTPUT)
+    sound: str | None = option(
+        None,
+        "folder of the recordings that the pictures were drawn from: the report then plays each "
+        "mistake that it shows",
+        OUTPUT,
+    )
     wandb: str | None = option(None, "also log to this Weights & Biases project", OUTPUT)
 
     def __post_init__(self) -> None:

@@ -51,6 +51,7 @@ from train.models.facts import DomainReference, Novelty
 from train.models.pretrained import RANDOM, backbone_with_weights, has_heard_sounds, why_chosen
 from train.report.gallery import Answered, heat_of, pictures_of
 from train.report.run_files import Training, write_run
+from train.report.sounds import silence, sounds_of
 from train.run_folder import (
     NOT_COMPARED,
     Fingerprint,
@@ -120,6 +121,8 @@ def _train_on(
     split_file = str(resumed / SPLIT) if resumed else data_config.split
     table = data_config.corrections and str(Path(data_config.corrections).resolve())
     data_config = replace(data_config, data=str(root.resolve()), corrections=table)
+    if config.sound:
+        config = replace(config, sound=str(Path(config.sound).resolve()))
     prepare_kind = table_training if is_table(root) else picture_training
     training: Training = prepare_kind(root, replace(data_config, split=split_file), config)
     plan = training.plan(data_config, songs=has_songs)
@@ -277,6 +280,9 @@ class PictureTraining:
             pictures=pictures,
             heat=heat_of(trainer.model, pictures, trainer.fabric.device),
             shape=self.ready.pictures.spec.canvas,
+            sound=sounds_of(examples.root, Path(self.config.sound))
+            if self.config.sound
+            else silence,
         )
 
     def novelty(self, trainer: Trainer) -> Novelty | None:
@@ -318,6 +324,8 @@ def picture_training(root: Path, data_config: DataConfig, config: TrainConfig) -
     """A pretrained network and the pictures of an image folder."""
     check_optimizer(config.optimizer)
     examples = scan(root, data_config.group)
+    if config.sound:
+        sounds_of(root, Path(config.sound))  # to be told before the training, not after it
     if data_config.corrections:
         examples = _learning_from(Path(data_config.corrections), examples, data_config)
     fabric = make_fabric(

@@ -24,16 +24,17 @@ LAST_LAYER = ("batch_size", "dropout", "balance", "label_smoothing", "momentum",
 OF_PICTURES = (
     "pretrained", "weights", "weights_digest", "pooling", "finetune", "precision", "strategy",
     "duplicates", "crop", "flip", "image_size", "workers", "cache", "cache_limit", "corrections",
+    "sound",
 )  # fmt: skip
 NEW_SPLIT = ("folds", "repeats", "test_fraction")
 NO_RATE_FOUND_BY = (
     "epochs", "learning_rate", "head_learning_rate", "schedule", "warmup_epochs", "ema", "compile",
-    "plateau_patience", "patience", "final", "verbose", "wandb", "repeats",
+    "plateau_patience", "patience", "final", "verbose", "wandb", "repeats", "sound",
 )  # fmt: skip
 NO_LEAK_FOUND_BY = (
     *FINETUNING, *HEAD, *(name for name in LAST_LAYER if name != "batch_size"), *NEW_SPLIT[1:],
     "finetune", "final", "split", "leave_one_group_out", "out", "verbose", "wandb", "devices",
-    "nodes",
+    "nodes", "sound",
 )  # fmt: skip
 
 

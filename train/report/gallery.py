@@ -12,6 +12,7 @@ from common.html import thumbnail_uri
 from train.evaluate.answers import BatchesOf
 from train.models.classifier import Classifier
 from train.models.gradcam import grad_cam
+from train.report.sounds import SoundOf, silence
 
 N_CONFUSIONS, N_PER_CONFUSION, N_TYPICAL = 8, 3, 12
 SURE = 0.9  # a mistake of this probability is a reason to look at the label
@@ -26,7 +27,8 @@ class Answered:
 
     paths str (n,); labels int64 (n,); probabilities float (n, C); embeddings float (m, F): of the
     positions `embedded` int (m,); heat: where the network looked, float in [0, 1], or ValueError
-    when it cannot tell; shape: (width, height) of a picture as it was drawn.
+    when it cannot tell; shape: (width, height) of a picture as it was drawn; sound: what the
+    picture of a path sounds like.
     """
 
     classes: tuple[str, ...]
@@ -38,6 +40,7 @@ class Answered:
     pictures: PicturesOf
     heat: HeatOf
     shape: tuple[int, int]
+    sound: SoundOf = silence
 
     @property
     def predicted(self) -> np.ndarray:
@@ -52,7 +55,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Tile:
-    """One example as it is shown; picture and heat are data URIs, top the likeliest three.
+    """One example as it is shown; picture, heat and sound are data URIs, top the likeliest three.
 
     second_look: whether its label should be looked at again.
     """
@@ -63,6 +66,7 @@ class Tile:
     picture: str
     heat: str | None = None
     second_look: bool = False
+    sound: str | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,7 @@ def tiles(tested: Answered, positions: np.ndarray, *, trusted: bool) -> list[Til
                 if heat is None
                 else thumbnail_uri(overlay(picture, heat), shape=tested.shape),
                 second_look=bool(trusted and wrong and row[best[0]] >= SURE),
+                sound=tested.sound(str(tested.paths[i])) if wrong else None,
             )
         )
     return shown
