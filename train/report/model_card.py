@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import yaml
+
 from common.files import write_text
 from common.html import fill_template
 from train.models.facts import ModelFacts
@@ -25,4 +27,32 @@ def write_card(run: Path, report: RunReport, model: ModelFacts) -> None:
         date=time.strftime("%Y-%m-%d"),
         run=run.name,
     )
-    write_text(run / "model_card.md", text)
+    write_text(run / "model_card.md", f"---\n{front_matter(run.name, report, model)}---\n\n{text}")
+
+
+def front_matter(name: str, report: RunReport, model: ModelFacts) -> str:
+    """What Hugging Face's hub reads at the head of a card, as YAML: task, data set, figures."""
+    task = "image-classification"
+    if model.is_table:
+        task = "tabular-classification"
+    elif model.render:
+        task = "audio-classification"
+    folder = Path(report.data).name or "data"
+    main = report.results.main
+    figures = {"accuracy": main.accuracy, "f1": main.macro_f1}
+    result = {
+        "task": {"type": task},
+        "dataset": {"name": folder, "type": folder},
+        "metrics": [
+            {"type": kind, "value": round(value, 4), "name": f"{kind} of {main.n} tested"}
+            for kind, value in figures.items()
+        ],
+    }
+    card = {
+        "library_name": "spectrofold",
+        "pipeline_tag": task,
+        "tags": ["spectrogram", "music", model.backbone],
+        "metrics": list(figures),
+        "model-index": [{"name": name, "results": [result]}],
+    }
+    return yaml.safe_dump(card, sort_keys=False, allow_unicode=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
@@ -20,6 +21,7 @@ from data.summary import ClassCount
 from tests.helpers import ROOT, Run
 from train.evaluate.metrics import Scores, score
 from train.evaluate.results import CrossValidation, Results
+from train.models import model_file
 from train.report.caveats import calibration_sentence, cautions, quotation, supports
 from train.report.gallery import (
     Answered,
@@ -56,6 +58,24 @@ def test_the_model_card_states_the_same_facts(trained: Run) -> None:
     for name, row in metrics["test"]["per_class"].items():
         assert re.search(rf"\| {name} \| 16 \| 8 \| {row['n']} \| {row['recall']:.2f} \|", card)
     assert "pictures of 96 x 48 pixels, seen at 64 x 64" in card
+
+
+def test_the_head_of_the_card_is_what_the_hub_reads(trained: Run) -> None:
+    card = (trained.folder / "model_card.md").read_text(encoding="utf-8")
+    _, head, body = card.split("---\n", 2)
+    facts = yaml.safe_load(head)
+    assert facts["pipeline_tag"] == "image-classification"  # drawn by nobody knows what
+    [model] = facts["model-index"]
+    [result] = model["results"]
+    main = json.loads((trained.folder / "metrics.json").read_text())["test_recordings"]
+    values = {one["type"]: one["value"] for one in result["metrics"]}
+    assert values["accuracy"] == pytest.approx(main["accuracy"], abs=1e-4)
+    assert values["f1"] == pytest.approx(main["macro_f1"], abs=1e-4)
+    assert result["dataset"]["name"] == "music"
+    assert body.lstrip().startswith("# ")
+    knows_others = model_file.load(trained.folder / "model.pth")[1].novelty is not None
+    assert ('"Unsure"' in body) == knows_others
+    assert ("It is always one of them" in body) != knows_others
 
 
 def answers(n: int = 40, classes: tuple[str, ...] = ("a", "b", EVIL)) -> Answered:
