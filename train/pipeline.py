@@ -106,7 +106,9 @@ def _draw(root: Path, songs: SongConfig, config: TrainConfig) -> int:
             f"{root} holds recordings, and several processes would draw them at once: first "
             f"python -m render {root} --out {out}, then --data {out}"
         )
-    return draw_songs(root, songs, for_audio_network=has_heard_sounds(config))
+    with stage("looking for weights"):
+        for_audio_network = has_heard_sounds(config)
+    return draw_songs(root, songs, for_audio_network=for_audio_network)
 
 
 def _train_on(
@@ -165,7 +167,9 @@ def train_and_report(
     results = write_run(training, trainer, finished, settings, started)
     report = (folder / "report.html").resolve().as_uri()
     print(*results.lines(), *results.doubts(), f"report: {report}", sep="\n")
-    example = "TABLE.csv" if training.unit == "row" else "PICTURE"
+    example = "SONG.mp3" if settings.render else "PICTURE"
+    if training.unit == "row":
+        example = "TABLE.csv"
     print(f"predict: python predict.py {folder / 'model.pth'} {example}")
     return SOME_LEFT_OUT if training.ready.failures else DONE
 
