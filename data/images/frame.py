@@ -188,7 +188,7 @@ def _drawn_upon(distance: np.ndarray) -> Box | None:
     The music may fade into the colour of the margins on one of them, at high frequencies.
     """
     _, height, width = distance.shape
-    drawn = (distance > SAME).any(axis=0)
+    drawn: np.ndarray = np.any(distance > SAME, axis=0)
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     if not len(rows):
         return None
