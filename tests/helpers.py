@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from data.images.read import ImageSpec
+from tests.warm import run_command
 from train.models.facts import ModelFacts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,13 +34,16 @@ class Run(NamedTuple):
 
 def run_script(
     script: str, *args: object, cwd: Path = ROOT, timeout: float = 300
-) -> subprocess.CompletedProcess[str]:
+) -> "subprocess.CompletedProcess[str]":
     """Run `python <project>/<script> args` as a person does; the hub is never asked."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), *map(str, args)],
-        cwd=cwd, env=os.environ | {"HF_HUB_OFFLINE": "1"}, timeout=timeout,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_command(
+        [ROOT / script, *args], cwd=cwd, env=os.environ | {"HF_HUB_OFFLINE": "1"}, timeout=timeout
+    )
+
+
+def run_module(module: str, *args: object) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m module args` in the project's folder as a person does."""
+    return run_command(["-m", module, *args], env=os.environ | {"HF_HUB_OFFLINE": "1"})
 
 
 def interrupt(

@@ -1,7 +1,5 @@
 """bench.accuracy and bench.ablation: figures by hand, and a real small comparison of options."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 
 from bench import accuracy
 from bench.accuracy import summary, together
-from tests.helpers import ROOT, TINY
+from tests.helpers import TINY, run_module
 
 
 def test_networks_together_answer_by_the_mean_of_calibrated_probabilities() -> None:
@@ -35,10 +33,10 @@ def test_the_interval_is_that_of_students_t() -> None:
 
 @pytest.mark.slow
 def test_an_option_is_compared_with_none_on_held_out_pictures(stripes: Path) -> None:
-    command = [sys.executable, "-m", "bench.ablation", "--data", str(stripes), *TINY]
+    command = ["--data", str(stripes), *TINY]
     command += ["--folds", "2", "--batch-size", "8", "--learning-rate", "0.05", "--dropout", "0"]
     tries = ["--try", "--epochs 8 --patience 8", "--try", "--epochs 1 --learning-rate 1e-9"]
-    done = subprocess.run([*command, *tries], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_module("bench.ablation", *command, *tries)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()[1:]
     assert said[0] == "38 pictures held out in 2 folds, 1 seeds"
@@ -48,7 +46,6 @@ def test_an_option_is_compared_with_none_on_held_out_pictures(stripes: Path) -> 
 
 
 def test_a_wrong_option_to_try_is_said_before_anything_is_computed() -> None:
-    command = [sys.executable, "-m", "bench.ablation", "--try", "", "--try", "--mixupp 1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_module("bench.ablation", "--try", "", "--try", "--mixupp 1")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--mixupp" in done.stderr and len(done.stderr.splitlines()) == 1

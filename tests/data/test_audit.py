@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from data.audit.label_errors import (
 )
 from data.image_folder import scan
 from data.images.colour_map import COLOUR_MAPS, nearest_colour_map
-from tests.helpers import ROOT
+from tests.helpers import ROOT, run_module
 
 DEMO = ROOT / "subsampled_data"
 Command = Callable[..., tuple[int, str, str]]
@@ -173,8 +172,7 @@ def test_the_command_names_faults_and_writes_a_page(tmp_path: Path) -> None:
     (root / "Orchestral" / "<b>bold.png").write_bytes(
         next((root / "Orchestral").glob("misfiled*")).read_bytes()
     )
-    call = [sys.executable, "-m", "data.audit", str(root), "--html", str(tmp_path / "audit.html")]
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_module("data.audit", root, "--html", tmp_path / "audit.html")
     assert done.returncode == 3, done.stderr
     assert "broken.png: not a picture" in done.stdout
     assert "duplicates in two classes: one label is wrong" in done.stdout

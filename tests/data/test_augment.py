@@ -1,7 +1,5 @@
 """data.images.augment and data.scale: each change is what it is called, and nothing else."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,7 @@ from data.images.augment import (
     draws_of,
 )
 from data.preview import OFF, USUAL, changed_pictures
-from tests.helpers import ROOT
+from tests.helpers import run_module
 
 parts = st.floats(0, 0.99)
 sides = st.integers(1, 40)
@@ -187,14 +185,12 @@ def test_preview_shows_each_change_and_the_mix(image_folder: Path, tmp_path: Pat
 
 def test_preview_is_drawn_to_a_file(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "p.png"
-    command = [sys.executable, "-m", "data.preview", str(image_folder), "--out", str(out)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = ["data.preview", str(image_folder), "--out", str(out)]
+    done = run_module(*command)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{out}: 8 changes, and the mix in the last row\n"
     with Image.open(out) as picture:
         assert picture.width > 1000
-    done = subprocess.run(
-        [*command, "--gain", "2"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run_module(*command, "--gain", "2")
     assert done.returncode == 2
     assert done.stderr == "error: --gain 2.0: must be a number >= 0 and < 1\n"

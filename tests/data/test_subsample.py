@@ -3,20 +3,16 @@
 import csv
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from data.subsample import subsample as copy_some
-from tests.helpers import ROOT
+from tests.helpers import run_module
 
 
 def subsample(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "data.subsample", *map(str, args)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_module("data.subsample", *args)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import librosa
@@ -17,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from inference.explain.gradcam_figure import PictureAxes, axes_of, draw
 from render.settings import RenderSettings
 from render.spectrogram.image import picture
-from tests.helpers import ROOT, Run
+from tests.helpers import Run, run_module
 from train.models.backbone import create_backbone
 from train.models.classifier import Classifier
 from train.models.gradcam import grad_cam
@@ -111,10 +110,7 @@ def test_a_network_without_feature_maps_is_refused(name: str) -> None:
 
 def explain(*args: object) -> subprocess.CompletedProcess[str]:
     """`python -m inference.explain` as a person runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "inference.explain", *map(str, args)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_module("inference.explain", *args)
 
 
 def test_a_picture_is_drawn_with_its_heat(trained: Run, stripes: Path, tmp_path: Path) -> None:

@@ -3,14 +3,13 @@
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from tests.helpers import ROOT, Run, run_script
+from tests.helpers import Run, run_module, run_script
 from train.compare.finished_run import read_run
 from train.evaluate.paired_test import paired_test
 
@@ -29,10 +28,7 @@ def second(stripes: Path, trained: Run, tmp_path_factory: pytest.TempPathFactory
 
 def compare(*args: object) -> subprocess.CompletedProcess[str]:
     """`python -m train.compare` as a person runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "train.compare", *map(str, args)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_module("train.compare", *args)
 
 
 def answers(run: Run) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from predict import load
-from tests.helpers import ROOT, Run
+from tests.helpers import Run, run_module
 from train.export import formats
 from train.export.__main__ import main
 from train.export.state_dict import import_state_dict
@@ -20,10 +20,7 @@ FORMS = {"onnx": "model.onnx", "torchscript": "model.torchscript.pt", "int8": "m
 
 
 def export(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "train.export", *map(str, args)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_module("train.export", *args)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 
 from data.config import DataConfig
 from data.images.loader import Pictures
-from tests.helpers import ROOT, TINY, interrupt, run_script
+from tests.helpers import ROOT, TINY, interrupt, run_module, run_script
 from train.config import TrainConfig
 from train.tune.config import TuneConfig
 from train.tune.search import tune
@@ -32,11 +32,7 @@ def command(folder: Path, storage: Path, n_trials: int, *more: object) -> list[s
 
 
 def search(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),  # type: ignore[arg-type]
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+    return run_module(*command(*arguments)[2:])  # type: ignore[arg-type]
 
 
 def trials(folder: Path) -> list[dict[str, str]]:
@@ -213,10 +209,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         (["--data", tmp_path / "t.csv"], 1, "is a table"),
         (["--data", tmp_path / "no"], 1, "no image folder"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "train.tune", *map(str, arguments)],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run_module("train.tune", *arguments)
         assert done.returncode == code, done.stderr
         assert len(done.stderr.splitlines()) == 1 and part in done.stderr
     with pytest.raises(ValueError, match="is no storage of a search"):
