@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def pytest_configure() -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files with the longest tests first, or one core would wait for the last of them."""
+    files = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -files[item.path])  # stable: a file's tests stay together
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -62,8 +62,6 @@ def _run(words: list[str], cwd: str, env: dict[str, str], outputs: list[Path]) -
             runpy.run_module(words[1], run_name="__main__", alter_sys=True)
         else:
             runpy.run_path(words[0], run_name="__main__")
-    finally:
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and not thread.daemon:
-                thread.join()
+    finally:  # as at the end of an interpreter: pools are told to end, threads waited for
+        threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

@@ -60,7 +60,9 @@ def test_table_figure_verdict_and_ensemble(trained: Run, second: Run, tmp_path: 
         (mean.argmax(axis=1) == labels).mean(), abs=6e-4
     )
     text = (tmp_path / "comparison.md").read_text()
-    assert "they differ in model: test_efficientnet" in text and "image_size: 64 " in text
+    assert "they differ in model: test_efficientnet" in text and "image_size: 64x64 " in text
+    alone = f"with an effect in {trained.folder.resolve().name}, not in every run: "
+    assert f"{alone}folds 2, repeats 1, test_fraction 0.2\n" in text and "None" not in text
     assert "differ in seed" not in text and "differ in split" not in text
     assert text.count("\n| ") == 4 and "exchange of" in text and "ensemble of 2" in text
     page = (tmp_path / "comparison.html").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from train.evaluate.metrics import Scores, score
 from train.evaluate.paired_test import paired_test
 
 # Options that change where a run is computed and written, not what.
-BESIDE_THE_POINT = {"out", "wandb", "workers", "cache", "cache_limit", "split"}
+BESIDE_THE_POINT = {"out", "verbose", "wandb", "workers", "cache", "cache_limit", "split"}
 
 
 def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
@@ -70,14 +70,26 @@ def check_same_split(runs: list[FinishedRun]) -> None:
 
 
 def differences(runs: list[FinishedRun]) -> list[str]:
-    """One line for each option in which the runs differ; for none, one line that says so."""
+    """One line for each option in which the runs differ; for none, one line that says so.
+
+    An option that had no effect in a run is not among its options: those that did in another one
+    are in one line for that run.
+    """
+    names = sorted(set.union(*(set(run.options) for run in runs)) - BESIDE_THE_POINT)
+    shared = [name for name in names if all(name in run.options for run in runs)]
     lines = []
-    for name in sorted(set.union(*(set(run.options) for run in runs)) - BESIDE_THE_POINT):
-        values = [str(run.options.get(name)) for run in runs]
+    for name in shared:
+        values = [str(run.options[name]) for run in runs]
         if len(set(values)) > 1:
             each = [f"{value} ({run.name})" for value, run in zip(values, runs, strict=True)]
-            lines.append(f"{name}: {', '.join(each)}")
-    return [f"they differ in {line}" for line in lines] or ["they differ in no option"]
+            lines.append(f"they differ in {name}: {', '.join(each)}")
+    for run in runs:
+        own = [
+            f"{name} {run.options[name]}" for name in names if name in run.options.keys() - shared
+        ]
+        if own:
+            lines.append(f"with an effect in {run.name}, not in every run: {', '.join(own)}")
+    return lines or ["they differ in no option"]
 
 
 def _score(run: FinishedRun, probabilities: np.ndarray) -> Scores:
