@@ -15,6 +15,8 @@ from data.image_folder import scan
 from tests.helpers import ROOT, SHORT, TINY, Run, interrupt, run_script, write_stripes
 from tests.sounds import write_collection
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 FILES = {
     "model.pth", "model.onnx", "model_card.md", "report.html", "metrics.json", "metrics.txt",
     "predictions.csv", "history.csv", "split.csv", "config.yaml", "confusion_matrix.png",
@@ -260,7 +262,6 @@ def test_the_config_file_holds_every_option(trained: Run) -> None:
     assert options["seed"] == 123
 
 
-@pytest.mark.slow
 def test_the_demo_is_learnt_far_above_the_baseline(tmp_path: Path) -> None:
     """Real music, real ImageNet weights, no hub: over twice the majority baseline, as promised."""
     done = run_script("main.py", "--finetune", "none", "--out", tmp_path, cwd=tmp_path)
@@ -272,7 +273,6 @@ def test_the_demo_is_learnt_far_above_the_baseline(tmp_path: Path) -> None:
     assert metrics["test"]["accuracy"] > 2 * metrics["test"]["majority_baseline"]
 
 
-@pytest.mark.slow
 def test_songs_are_drawn_and_trained_on_by_one_command(tmp_path: Path) -> None:
     """And a second time nothing is drawn again; the audit names that command."""
     write_collection(tmp_path / "music", n_recordings=4, seconds=3)

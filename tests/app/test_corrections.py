@@ -15,6 +15,8 @@ from tests.browser import browser, needs_chromium
 from tests.helpers import ROOT
 from tests.sounds import write_sound
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 def test_a_correction_is_kept_with_its_file(tmp_path: Path) -> None:
     song = tmp_path / "sent" / "my song.FLAC"
@@ -47,7 +49,6 @@ def test_what_is_no_class_or_has_no_room_is_refused(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["song.wav"]
 
 
-@pytest.mark.slow
 @needs_chromium
 def test_a_visitor_with_the_password_corrects_an_answer(heard: Path, tmp_path: Path) -> None:
     model = tmp_path / "run" / "model.pth"

@@ -27,6 +27,8 @@ from tests.helpers import ROOT
 from tests.sounds import write_sound
 from train.models import model_file
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 # A class whose name would run in a page that does not escape it.
 LOW = 'low <img src=x onerror="hacked=1">'
 # Runs `python -m app` where connecting to another computer is an error that is written down.

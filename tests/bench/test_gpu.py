@@ -8,8 +8,9 @@ import pytest
 from bench.gpu import CHECKS
 from tests.helpers import ROOT
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
 
-@pytest.mark.slow
+
 def test_every_check_passes_on_a_processor() -> None:
     command = [sys.executable, "-m", "bench.gpu", "--accelerator", "cpu", "--small"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -23,6 +23,8 @@ from data.image_folder import scan
 from data.images.colour_map import COLOUR_MAPS, nearest_colour_map
 from tests.helpers import ROOT, run_module
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 DEMO = ROOT / "subsampled_data"
 Command = Callable[..., tuple[int, str, str]]
 

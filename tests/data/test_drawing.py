@@ -20,6 +20,8 @@ from data.images.read import find_drawing, read_picture
 from tests.drawings import DRAWINGS, redraw
 from tests.helpers import ROOT
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 DEMO = ROOT / "subsampled_data"
 FIGURE = (640, 480)  # pixels of matplotlib's own figure
 STYLES = ("mel_all", "mel_margins", "mel_dark", "linear_grey", "specgram_5s_jpeg")

@@ -22,6 +22,8 @@ from data.images.fingerprints import Fingerprints, fingerprint, fingerprints
 from data.prepare import Prepared, prepare
 from tests.helpers import ROOT, write_stripes
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 DEMO = ROOT / "subsampled_data"
 
 

@@ -8,6 +8,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from data.splits import Split, assign_folds, assign_parts
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 N_FOLDS = 3
 CLASSES = ("a", "b", "c", "d")
 

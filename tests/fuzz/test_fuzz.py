@@ -11,6 +11,8 @@ import pytest
 from tests.fuzz.cases import KINDS
 from tests.fuzz.runner import Finding, Fuzzer
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 SECONDS, MOST = 60, 400
 
 
@@ -21,7 +23,6 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
     made.end()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_file_of_a_kind_does_harm(fuzzer: Fuzzer, kind: str) -> None:
     results = list(fuzzer.fuzz(kind, SECONDS / len(KINDS), most=MOST))

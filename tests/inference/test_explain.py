@@ -24,6 +24,8 @@ from train.report.projection import project
 from train.tabular.baselines import Baseline, fit_baselines
 from train.tabular.shap_summary import draw_summary, shap_values
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 # A fixed reference: with the loudest point as reference, the noise's brightness tells the class.
 SETTINGS = RenderSettings(clip_seconds=1.0, ref="100")
 TONES = (300, 3000)  # Hz, of class 0 and 1

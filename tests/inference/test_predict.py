@@ -15,6 +15,8 @@ from predict import load
 from tests.helpers import ROOT, Run, run_script
 from train.models import model_file
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 def test_it_prints_the_class_and_the_probability(trained: Run, stripes: Path) -> None:
     done = run_script("predict.py", trained.folder / "model.pth", stripes / "high" / "high0__0.png")

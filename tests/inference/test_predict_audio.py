@@ -21,6 +21,8 @@ from predict import ClipPrediction, Predictor, load
 from tests.helpers import ROOT, run_script
 from tests.sounds import SR, notes, write_sound
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 MODELS = ["model.pth", "model.onnx"]
 
 

@@ -11,6 +11,8 @@ from tests.damage import damaged
 from tests.helpers import run_script
 from tests.sounds import write_sound
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 @pytest.fixture(scope="module")
 def sources(heard: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:

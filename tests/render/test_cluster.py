@@ -11,6 +11,8 @@ from tests.helpers import ROOT
 from tests.render_helpers import collection, contents
 
 pytest.importorskip("distributed", reason="dask[distributed] is not installed")
+
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
 FLAGS = ("--clip-seconds", "1", "--n-fft", "512", "--n-mels", "32")
 
 

@@ -15,6 +15,8 @@ from render.audio.stream import cut, fill, windows
 from tests.helpers import ROOT
 from tests.render_helpers import SR, noise, tone, write
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
 

@@ -16,6 +16,8 @@ from render.output.journal import NAME
 from tests.helpers import ROOT
 from tests.render_helpers import FLAGS, cli, collection, contents, render
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 @pytest.fixture
 def rendered(tmp_path) -> tuple[Path, Path]:

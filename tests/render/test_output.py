@@ -21,6 +21,8 @@ from render.output.journal import Entry, Journal
 from tests.helpers import ROOT
 from tests.render_helpers import FLAGS, SR, cli, collection, contents, noise, render, tone, write
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
 

@@ -13,6 +13,8 @@ from spectrofold.__main__ import COMMANDS
 from spectrofold.build_backend import rewritten
 from tests.helpers import ROOT, Run
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -74,7 +76,6 @@ def test_the_version_is_the_packages(site: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("spectrofold 0.")
 
 
-@pytest.mark.slow
 def test_songs_are_rendered_trained_on_and_classified_from_python(
     site: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ from tests.helpers import Run, run_module, run_script
 from train.compare.finished_run import read_run
 from train.evaluate.paired_test import paired_test
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 @pytest.fixture(scope="module")
 def second(stripes: Path, trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:

@@ -11,8 +11,9 @@ from data.corrections import add_correction, correction_of
 from tests.helpers import SHORT, TINY, run_script
 from tests.sounds import write_sound
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
 
-@pytest.mark.slow
+
 def test_a_run_learns_from_corrections(heard: Path, tmp_path: Path) -> None:
     """A new song is trained on; a tested one under another name is not; a lost one is named."""
     root = heard.parent.parent

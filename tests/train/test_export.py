@@ -15,6 +15,8 @@ from train.export import formats
 from train.export.__main__ import main
 from train.export.state_dict import import_state_dict
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 FORMS = {"onnx": "model.onnx", "torchscript": "model.torchscript.pt", "int8": "model.int8.onnx",
          "safetensors": "model.safetensors", "timm-hub": "timm"}  # fmt: skip
 

@@ -26,6 +26,8 @@ from train.export.formats import Original
 from train.export.static_page import check_page, page_facts, write_page
 from train.models import model_file
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 LEVELS = """
 async ([sound, facts]) => {
   const {decode, spansOf, filled} = await import("./sound.js");
@@ -102,7 +104,6 @@ def write_songs(folder: Path) -> list[Path]:
     return songs
 
 
-@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("preset", ["own", "audioset", "sized"])
 def test_the_browser_makes_the_pictures_of_render(
@@ -128,7 +129,6 @@ def test_the_browser_makes_the_pictures_of_render(
         assert ours.std() > 10
 
 
-@pytest.mark.slow
 @needs_chromium
 def test_the_page_answers_as_predict(site: Site, tab: Any, tmp_path: Path) -> None:
     """Songs, silence, a picture and what is none: by hand and eye, nothing sent anywhere."""

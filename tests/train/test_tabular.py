@@ -20,6 +20,8 @@ from train.tabular.models import with_defaults
 from train.tabular.network import Standardise, TableNetwork
 from train.tabular.training import table_training
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 PLACES = ("Brazil", "Ghana", "Japan")
 
 

@@ -22,6 +22,8 @@ from train.tune.search import tune
 from train.tune.search_space import OF_ALL, OF_FINETUNING, OF_HEADS, held_out, space_for, within
 from train.tune.study import best, finished, open_study, write_findings
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 FAST = ("--folds", "2", "--epochs", "1", "--batch-size", "8", "--dropout", "0.1",
         "--only", "learning_rate,dropout,crop_time")  # fmt: skip
 

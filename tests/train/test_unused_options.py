@@ -29,6 +29,8 @@ from train.unused_options import (
     used_options,
 )
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 OPTIONS = {f.name for one in (DataConfig, TrainConfig, SongConfig) for f in fields(one)}
 ALWAYS = {"data", "group", "model", "seed", "find_rate", "leak_check"}  # of some effect in any run
 FROZEN = TrainConfig(finetune="none")

@@ -16,6 +16,8 @@ from render.audio.tags import SongTags, read_tags, retagged
 from tests.inference.library.helpers import Library
 from tests.sounds import write_sound
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 FORMATS = ("mp3", "flac", "ogg", "opus", "m4a", "wav")
 ENCODERS = {"ogg": ("-c:a", "libvorbis")}
 Facts = dict[str, tuple[str, int, int]]
@@ -70,7 +72,6 @@ def write_predictions(file: Path, right: Callable[[int], bool], n: int = 200) ->
     return file
 
 
-@pytest.mark.slow
 def test_files_of_six_formats_come_back_byte_for_byte(
     library: Library, encoded: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ import torch
 from tests.helpers import ROOT, interrupt, run_script
 from train.models.backbone import create_backbone
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 # Layer normalisation, so that a share of a batch is normalised as the whole is.
 FEW = (
     "--model", "test_convnext", "--image-size", "64", "--folds", "2", "--head-epochs", "4",

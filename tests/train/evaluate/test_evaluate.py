@@ -18,6 +18,8 @@ from tests.helpers import Run
 from train.evaluate.__main__ import main
 from train.evaluate.domain_shift import changes, distances, likely_cause, reference_of, shift
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 Command = Callable[..., tuple[int, str, str]]
 
 

@@ -21,6 +21,8 @@ from train.loop.trainer import Trainer
 from train.models.backbone import create_backbone
 from train.models.classifier import Classifier, new_classifier
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 class Noise:
     """24 pictures of noise in 3 classes: enough to see what training touches."""

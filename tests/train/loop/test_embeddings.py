@@ -16,6 +16,8 @@ from train.loop.embeddings import embeddings_of
 from train.loop.inference import by_onnxruntime, frozen_features
 from train.loop.trainer import EmbeddingCache, Trainer
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 EVERYTHING = np.arange(24)
 
 

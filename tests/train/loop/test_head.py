@@ -15,6 +15,8 @@ from train.loop.head import StandardisedRows, fit_heads, new_head
 from train.loop.state import Fold, Progress
 from train.loop.trainer import Trainer
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 N, F = 60, 40
 FOLDS = [
     Fold(k, np.setdiff1d(np.arange(N), part), part)

@@ -14,6 +14,8 @@ from PIL import Image
 
 from tests.helpers import ROOT, SHORT, TINY, Run, run_script
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 SECONDS = 300  # until a step that never comes is given up
 
 
@@ -83,7 +85,6 @@ def test_a_run_killed_twice_and_once_without_disk_ends_as_if_undisturbed(
     assert "is no interrupted run" in again.stderr
 
 
-@pytest.mark.slow
 def test_an_edited_run_is_refused_and_says_why(stripes: Path, tmp_path: Path) -> None:
     """Its pictures, options and checkpoints are those that it began with, or it does not go on."""
     data, run = tmp_path / "data", tmp_path / "runs" / "latest"

@@ -30,6 +30,8 @@ from train.models.pretrained import BUNDLED, backbone_with_weights, why_chosen
 from train.models.sequence.base import grey
 from train.pipeline import prepare_pictures
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 WEIGHTS = ROOT.parent / "shared" / "data" / "audio_weights" / "mn04_as_mAP_432.pt"
 needs_weights = pytest.mark.skipif(not WEIGHTS.is_file(), reason=f"no {WEIGHTS.name} beside us")
 SINE, CHIRP, SILENCE, NOISES = 501, 503, 500, {513, 515, 520, 521}  # of AudioSet's 527 classes

@@ -16,6 +16,8 @@ from train.models.classifier import Classifier
 from train.models.ensemble import Ensemble, ensemble_of, members_of, weights_of_members
 from train.models.gradcam import grad_cam
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 def classifier(seed: int) -> Classifier:
     """A classifier of three classes with weights of its own."""

@@ -28,6 +28,8 @@ from train.models.feature_pooling import (
 )
 from train.models.gradcam import grad_cam
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 
 def test_row_statistics_are_numpys() -> None:
     maps = torch.randn(2, 3, 28, 50)

@@ -22,6 +22,8 @@ from train.models.backbone import create_backbone
 from train.models.classifier import Classifier
 from train.models.facts import ModelFacts
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 SIDE = 32
 FACTS = facts_of_pictures(SIDE, SIDE)
 

@@ -19,6 +19,8 @@ from train.models.classifier import Classifier
 from train.models.pretrained import RANDOM, backbone_with_weights
 from train.models.sequence.base import grey
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 # (parameters without the last layer, features, width, height)
 KNOWN = {
     "attention_cnn1d": (165_089, 256, 216, 128),

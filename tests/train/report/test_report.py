@@ -33,6 +33,8 @@ from train.report.gallery import (
 from train.report.page import TABLE_SCRIPT, write_report
 from train.report.run_report import EvaluationProtocol, RunReport
 
+pytestmark = pytest.mark.slow  # whole commands, or as long as these
+
 EVIL = '<script>alert("x")</script>'
 
 
@@ -312,7 +314,6 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_has_no_serious_barrier(trained: Run, browser: Any, scheme: str) -> None:
     """axe-core's rules: contrast, names of figures, headings, tables that the keyboard reaches."""
@@ -328,7 +329,6 @@ def test_the_page_has_no_serious_barrier(trained: Run, browser: Any, scheme: str
     page.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_opens_without_network_errors_or_sideways_scrolling(
