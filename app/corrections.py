@@ -1,6 +1,7 @@
 """What visitors with the password say of files, kept beside the model for a later training."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from common.files import whole_path
@@ -30,7 +31,7 @@ class Corrections:
         if not (self._folder / name).is_file():
             self._copy(file, name)
         kept = f"{self._folder.name}/{name}"
-        correction = Correction(said.digest, kept, said.label, said.when, said.by)
+        correction = replace(said, path=kept)
         add_correction(self.table, correction)
         return correction
 

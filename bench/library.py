@@ -29,6 +29,7 @@ import numpy as np
 import soundfile
 
 from common.cli import BAD_INPUT, DONE, PositiveInt, config_from, make_parser, option, run
+from common.files import digest_of
 from inference.clips import Cutting
 from inference.library.analysis import N_DIMENSIONS, Analyser, Analysis, open_analyser
 from inference.library.fingerprint import BANDS, COLUMNS, likeness
@@ -208,7 +209,7 @@ def simulated(bench: LibraryBench, folder: Path) -> None:
     classes = [f"class {i}" for i in range(10)]
     analyser = open_analyser(bench.model, Cutting())
     with Index(file, create=True) as index:
-        digest = hashlib.sha256(analyser.file.read_bytes()).hexdigest()
+        digest = digest_of(analyser.file)
         model = index.add_model(digest, 0, analyser.file, classes)
         index.connection.execute("PRAGMA synchronous = OFF")
         began = time.perf_counter()

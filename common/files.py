@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, TextIO
 from uuid import uuid4
@@ -71,6 +73,20 @@ def write_records(
 ) -> None:
     """`write_csv` of records by column; a cell that a record lacks stays empty."""
     write_csv(path, columns, ([record.get(name, "") for name in columns] for record in records))
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of the file's bytes, 64 hexadecimal digits."""
+    seen = sha256()
+    with file.open("rb") as content:
+        while block := content.read(1 << 20):
+            seen.update(block)
+    return seen.hexdigest()
+
+
+def absolute(path: str | Path) -> Path:
+    """The path from the root, without "..", and links as they are named."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def check_regular(path: str | Path) -> None:

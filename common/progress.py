@@ -179,10 +179,16 @@ def _below(stream: "TextIOBase | Any") -> Any:
     return stream.stream if isinstance(stream, _Above) else stream
 
 
+def is_first_process() -> bool:
+    """Whether this is the first of several processes, which speaks for all.
+
+    By the number that torchrun or SLURM gave it, which is known before there is a device.
+    """
+    return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+
+
 def _wanted() -> bool:
-    """Whether to show anything: not in any but the first of several processes."""
-    rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
-    return rank == "0" and os.environ.get(SWITCH) != "0"
+    return is_first_process() and os.environ.get(SWITCH) != "0"
 
 
 def _terminal() -> TextIO | None:

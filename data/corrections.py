@@ -10,14 +10,13 @@ import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 
-from common.files import open_csv
+from common.files import digest_of, open_csv
 from common.text import printable
 from data.examples import Examples
 
@@ -49,15 +48,6 @@ def correction_of(file: Path, label: str, by: str, kept_as: str | None = None) -
     """What is said now of a file; kept_as: the path to write, where that is not the file's own."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Correction(digest_of(file), kept_as or str(file.resolve()), label, now, by)
-
-
-def digest_of(file: Path) -> str:
-    """SHA-256 of the file's bytes, 64 hexadecimal digits."""
-    seen = sha256()
-    with file.open("rb") as content:
-        while block := content.read(1 << 20):
-            seen.update(block)
-    return seen.hexdigest()
 
 
 def add_correction(table: Path, correction: Correction) -> None:

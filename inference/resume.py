@@ -6,7 +6,6 @@ of these are the same, so a changed song is answered anew, and so is one whose r
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from common.files import write_text
+from common.files import digest_of, write_text
 from common.text import printable
 from inference.config import PredictConfig
 from inference.output import Table
@@ -51,7 +50,7 @@ def resumed_table(
     """The table in `file`, with what an earlier call for the same model and options wrote there."""
     asked = json.dumps(
         {
-            "model": hashlib.sha256(model_file.read_bytes()).hexdigest(),
+            "model": digest_of(model_file),
             "hop": config.hop,
             "clips": config.clips,
         }

@@ -1,6 +1,5 @@
 """A figure of one picture: its axes in seconds and hertz, Grad-CAM, and attention over time."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from PIL import Image
 from common.plots import empty_figure, save_figure
 from inference.explain.pictures import PredictedPictures
 from render.settings import RenderSettings
-from render.spectrogram.preview import frequency_ticks
+from render.spectrogram.preview import first_ticks
 from render.spectrogram.spectra import POWERS
 from train.models.ensemble import members_of
 from train.models.gradcam import grad_cam
@@ -39,16 +38,10 @@ def axes_of(render: RenderSettings | None) -> PictureAxes:
     """The axes of pictures made with the rendering settings `render`; empty without them."""
     if render is None:
         return PictureAxes()
-    settings = dataclasses.replace(render, size="")
-    name, n_fft = settings.layers[0]
-    bands = settings.height
-    places, labels = frequency_ticks(name, n_fft, bands, settings)
-    ticks: list[tuple[float, str]] = []
-    for place, label in zip(places, labels, strict=True):
-        if not ticks or place / bands - ticks[-1][0] > LEAST_GAP:
-            ticks.append((place / bands, label))
-    seconds = settings.frames * settings.hop_length / settings.sr
-    return PictureAxes(seconds, tuple(ticks), "Hz" if name in POWERS else name)
+    name, _ = render.layers[0]
+    seconds = render.frames * render.hop_length / render.sr
+    ticks = tuple(first_ticks(render, LEAST_GAP))
+    return PictureAxes(seconds, ticks, "Hz" if name in POWERS else name)
 
 
 def write_figures(

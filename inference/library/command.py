@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
+from common.files import absolute, check_regular, digest_of
 from common.progress import tracked
 from common.text import printable
 from inference.library.config import Request
-from inference.library.index import Index, IndexedModel, Song, absolute
+from inference.library.index import Index, IndexedModel, Song
 from inference.library.precision import Threshold
 from inference.library.similar import (
     Embeddings,
@@ -76,8 +77,6 @@ def similar(request: Request) -> int:
 
 
 def _query_of_file(model: IndexedModel, path: str, moment: float | None) -> Query:
-    from common.files import check_regular
-    from data.corrections import digest_of
     from inference.clips import Cutting
     from inference.library.analysis import open_analyser
 
@@ -207,7 +206,6 @@ def correct(request: Request) -> int:
     """Note what a song really is in the table of corrections beside the model."""
     from getpass import getuser
 
-    from common.files import check_regular
     from data.corrections import add_correction, beside, correction_of
 
     song, label = request.arguments
@@ -319,8 +317,6 @@ def _last_model(file: Path) -> str:
 
 
 def _digest(model: Path) -> str:
-    from data.corrections import digest_of
-
     try:
         return digest_of(model)
     except OSError as error:

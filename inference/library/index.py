@@ -136,11 +136,11 @@ class Index:
 
     def _version(self) -> int:
         """The version of the schema, which a new file is given here."""
-        ((version,),) = self._rows("PRAGMA user_version")
-        if version or self._rows("SELECT name FROM sqlite_master"):
+        ((version,),) = self.rows("PRAGMA user_version")
+        if version or self.rows("SELECT name FROM sqlite_master"):
             return int(version)
         with self.transaction():
-            if not self._rows("SELECT name FROM sqlite_master"):  # nobody was faster
+            if not self.rows("SELECT name FROM sqlite_master"):  # nobody was faster
                 for statement in SCHEMA.split(";")[:-1]:
                     self.connection.execute(statement)
                 self.connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -174,14 +174,15 @@ class Index:
         finally:
             lock.release()
 
-    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a query finds."""
         return self.connection.execute(query, values).fetchall()
 
     # -- models
 
     def models(self) -> list[IndexedModel]:
         """The models that were scanned with, the last one first."""
-        rows = self._rows("SELECT id, digest, clips, path, classes FROM models ORDER BY scan DESC")
+        rows = self.rows("SELECT id, digest, clips, path, classes FROM models ORDER BY scan DESC")
         return [
             IndexedModel(i, digest, clips, path_of(path), tuple(json.loads(classes)))
             for i, digest, clips, path, classes in rows
@@ -205,7 +206,7 @@ class Index:
 
     def files(self, root: Path | None = None) -> dict[Path, tuple[int, File]]:
         """(number, file) of the songs, all or those below a folder, by their paths."""
-        rows = self._rows("SELECT id, path, size, mtime_ns, digest FROM songs")
+        rows = self.rows("SELECT id, path, size, mtime_ns, digest FROM songs")
         found = {
             (path := path_of(raw)): (i, File(path, size, mtime_ns, digest))
             for i, raw, size, mtime_ns, digest in rows
@@ -218,7 +219,7 @@ class Index:
             "SELECT song FROM answers WHERE model = ? UNION "
             "SELECT song FROM failures WHERE model = ?"
         )
-        return {song for (song,) in self._rows(query, model.id, model.id)}
+        return {song for (song,) in self.rows(query, model.id, model.id)}
 
     def move(self, song: int, file: File) -> None:
         """Give a song a new place or time; its answers stay."""
@@ -258,7 +259,7 @@ class Index:
                 "UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns",
                 (path, file.digest, file.size, file.mtime_ns, *texts, genres),
             )
-            ((song,),) = self._rows("SELECT id FROM songs WHERE path = ?", path)
+            ((song,),) = self.rows("SELECT id FROM songs WHERE path = ?", path)
             if isinstance(found, str):
                 self.connection.execute(
                     "INSERT OR REPLACE INTO failures VALUES (?, ?, ?)",
@@ -292,7 +293,7 @@ class Index:
 
     def with_digest(self, digest: str) -> dict[int, Path]:
         """The songs whose files have a digest: paths by number."""
-        rows = self._rows("SELECT id, path FROM songs WHERE digest = ?", digest)
+        rows = self.rows("SELECT id, path FROM songs WHERE digest = ?", digest)
         return {song: path_of(path) for song, path in rows}
 
     # -- answers
@@ -313,13 +314,11 @@ class Index:
 
     def numbers(self, model: IndexedModel) -> list[int]:
         """The numbers of the songs that the model has answered for."""
-        return [
-            song for (song,) in self._rows("SELECT song FROM answers WHERE model = ?", model.id)
-        ]
+        return [song for (song,) in self.rows("SELECT song FROM answers WHERE model = ?", model.id)]
 
     def song_at(self, path: Path, model: IndexedModel) -> Song | None:
         """The song of a path, if the model has answered for it."""
-        for (song,) in self._rows("SELECT id FROM songs WHERE path = ?", os.fsencode(path)):
+        for (song,) in self.rows("SELECT id FROM songs WHERE path = ?", os.fsencode(path)):
             return next(self.songs(model, [song]), None)
         return None
 
@@ -329,12 +328,12 @@ class Index:
             "SELECT path, reason FROM failures JOIN songs ON failures.song = songs.id "
             "WHERE failures.model = ? ORDER BY path"
         )
-        return [(path_of(path), reason) for path, reason in self._rows(query, model.id)]
+        return [(path_of(path), reason) for path, reason in self.rows(query, model.id)]
 
     def embeddings(self, model: IndexedModel) -> tuple[np.ndarray, np.ndarray]:
         """(numbers of the songs int64 (n,), their embeddings float16 (n, F))."""
         query = "SELECT song, embedding FROM embeddings WHERE model = ?"
-        rows = self._rows(query, model.id)
+        rows = self.rows(query, model.id)
         songs = np.array([song for song, _ in rows], np.int64)
         joined = np.frombuffer(b"".join([blob for _, blob in rows]), np.float16)
         return songs, joined.reshape(len(rows), -1 if len(rows) else 0)
@@ -342,7 +341,7 @@ class Index:
     def embedding(self, model: IndexedModel, song: int) -> np.ndarray:
         """The embedding float16 (F,) of one song that the model has answered for."""
         query = "SELECT embedding FROM embeddings WHERE model = ? AND song = ?"
-        ((blob,),) = self._rows(query, model.id, song)
+        ((blob,),) = self.rows(query, model.id, song)
         return np.frombuffer(blob, np.float16)
 
     def fingerprints(self, model: IndexedModel, songs: Sequence[int]) -> dict[int, np.ndarray]:
@@ -351,7 +350,7 @@ class Index:
             "SELECT song, fingerprint FROM answers WHERE model = ? "
             "AND song IN (SELECT value FROM json_each(?))"
         )
-        rows = self._rows(query, model.id, json.dumps([int(song) for song in songs]))
+        rows = self.rows(query, model.id, json.dumps([int(song) for song in songs]))
         return {song: np.frombuffer(blob, np.uint8) for song, blob in rows}
 
 
@@ -364,11 +363,6 @@ def _song(row: Sequence[Any], model: IndexedModel) -> Song:
     named = dict(zip(model.classes, np.frombuffer(blob, np.float32).tolist(), strict=True))
     answer = Prediction(str(file.path), label, probability, named, unsure, agreement)
     return Song(song, file, tags, seconds, distance, answer)
-
-
-def absolute(path: str | Path) -> Path:
-    """The path as the index has it: from the root, links as they are named."""
-    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def path_of(raw: bytes) -> Path:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from inference.library.index import Index, as_utf8, path_of
 
@@ -35,12 +34,9 @@ class Journal:
     def __init__(self, index: Index) -> None:
         self._index = index
 
-    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._index.connection.execute(query, values).fetchall()
-
     def next_run(self) -> int:
         """A number for the entries of a command."""
-        ((last,),) = self._rows("SELECT max(run) FROM journal")
+        ((last,),) = self._index.rows("SELECT max(run) FROM journal")
         return 1 + (last or 0)
 
     def add(self, entry: JournalEntry) -> None:
@@ -58,8 +54,8 @@ class Journal:
 
     def entries(self) -> Iterator[JournalEntry]:
         """What was done and not undone, the newest first; one at a time, as they may be many."""
-        for (number,) in self._rows("SELECT id FROM journal ORDER BY id DESC"):
-            for i, run, at, path, before, after, *rest in self._rows(
+        for (number,) in self._index.rows("SELECT id FROM journal ORDER BY id DESC"):
+            for i, run, at, path, before, after, *rest in self._index.rows(
                 "SELECT * FROM journal WHERE id = ?", number
             ):
                 genres = (tuple(json.loads(before)), tuple(json.loads(after)))

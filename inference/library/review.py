@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.library.index import Song, absolute
+from common.files import absolute
+from inference.library.index import Song
 from inference.library.similar import Embeddings
 
 N_REFERENCES = 2000  # songs, evenly over the library, that tell how many are like one

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.corrections import digest_of
+from common.files import absolute, digest_of
 from inference.library.analysis import Analyser, Analysis
-from inference.library.index import File, Index, IndexedModel, absolute
+from inference.library.index import File, Index, IndexedModel
 from inference.pipeline import in_order
 from render.audio.tags import SongTags, read_tags
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files import absolute
 from inference.library.fingerprint import likeness
-from inference.library.index import Index, IndexedModel, Song, absolute
+from inference.library.index import Index, IndexedModel, Song
 
 MOMENT = re.compile(r"(.+)@((?:\d+:)?(?:\d+:)?\d+(?:\.\d+)?)")
 N_COMPARED = 100  # nearest songs of which it is asked whether they are the same recording

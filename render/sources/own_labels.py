@@ -1,10 +1,10 @@
 """Labels that a collection has already: genres in its tags, or playlists; groups by album."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from common.files import absolute
 from render.audio.tags import SongTags, read_tags, spelling
 from render.sources.folders import Recording, audio_files, source_of
 from render.sources.playlists import playlist_entries
@@ -36,12 +36,12 @@ def from_playlists(root: Path) -> Chosen:
     Raises ValueError when no playlist lists one. Recordings of two playlists are left out: nobody
     knows which of them is their class.
     """
-    known = {Path(os.path.normpath(path.absolute())): path for path in audio_files(root)}
+    known = {absolute(path): path for path in audio_files(root)}
     classes: dict[Path, set[str]] = defaultdict(set)
     left_out: Counter[str] = Counter()
     for playlist in sorted([*root.rglob("*.m3u"), *root.rglob("*.m3u8")]):
         for entry in playlist_entries(playlist):
-            path = known.get(Path(os.path.normpath(entry.absolute())))
+            path = known.get(absolute(entry))
             if path is None:
                 left_out[f"listed, but no recordings below {root}"] += 1
             else:

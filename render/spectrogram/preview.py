@@ -80,13 +80,21 @@ def frequency_ticks(
     return rows[inside].tolist(), [f"{mark}" for mark in marks[inside]]
 
 
-def hertz_labels(settings: RenderSettings) -> list[tuple[float, str]]:
-    """(place from below in [0, 1], label) on the vertical axis of a picture's first channel."""
+def first_ticks(settings: RenderSettings, least_gap: float) -> list[tuple[float, str]]:
+    """(place from below in [0, 1], label) on the vertical axis of a picture's first channel.
+
+    least_gap: part of the axis that is at least between two labels.
+    """
     own = replace(settings, size="")
     name, n_fft = own.layers[0]
-    unit = " Hz" if name in spectra.POWERS else ""
     ticks: list[tuple[float, str]] = []
     for place, label in zip(*frequency_ticks(name, n_fft, own.height, own), strict=True):
-        if not ticks or place / own.height - ticks[-1][0] > LEAST_GAP:
-            ticks.append((place / own.height, f"{label}{unit}"))
+        if not ticks or place / own.height - ticks[-1][0] > least_gap:
+            ticks.append((place / own.height, label))
     return ticks
+
+
+def hertz_labels(settings: RenderSettings) -> list[tuple[float, str]]:
+    """`first_ticks` of the pages, where the unit stands behind each number."""
+    unit = " Hz" if settings.layers[0][0] in spectra.POWERS else ""
+    return [(place, f"{label}{unit}") for place, label in first_ticks(settings, LEAST_GAP)]

@@ -19,8 +19,8 @@ from beets import ui
 from beets.library import Item, Library
 from beets.plugins import BeetsPlugin
 
-from data.corrections import digest_of
-from inference.library.index import Index, IndexedModel, absolute
+from common.files import absolute, digest_of
+from inference.library.index import Index, IndexedModel
 from inference.library.precision import Threshold, read_held_out, thresholds
 from inference.library.tagging import genres_with, is_covered, note
 

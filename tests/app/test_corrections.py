@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.corrections import Corrections
-from data.corrections import digest_of, file_of, read_corrections
+from common.files import digest_of
+from data.corrections import file_of, read_corrections
 from tests.browser import browser, needs_chromium
 from tests.helpers import ROOT
 from tests.sounds import write_sound

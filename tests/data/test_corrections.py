@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.files import digest_of
 from data.config import DataConfig
 from data.corrections import (
     COLUMNS,
@@ -15,7 +16,6 @@ from data.corrections import (
     add_correction,
     beside,
     correction_of,
-    digest_of,
     file_of,
     read_corrections,
     with_corrected,

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed as dist
 
+from common.progress import is_first_process
 from train.devices.distributed import Together
 from train.devices.launch import end_with_parent
 from train.devices.malloc import keep_freed_memory
@@ -77,12 +78,8 @@ def quiet_loggers(level: int, *names: str) -> Iterator[None]:
 
 @contextmanager
 def first_speaks() -> Iterator[None]:
-    """Inside, only the first of several processes prints: it speaks for all.
-
-    By the number that torchrun or SLURM gave this one, which is known before there is a device.
-    """
-    rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
-    if rank == "0":
+    """Inside, only the first of several processes prints: it speaks for all."""
+    if is_first_process():
         yield
         return
     with Path(os.devnull).open("w", encoding="utf-8") as nothing, redirect_stdout(nothing):

@@ -71,17 +71,18 @@ def embeddings_of(trainer: Trainer, positions: np.ndarray) -> Embeddings:
 def _stored(trainer: Trainer, folder: Path, positions: np.ndarray) -> Embeddings:
     """The embeddings from an entry of the folder that has all of them, made if there is none."""
     model, digests = model_digest(trainer), picture_digests(trainer, positions)
-    whole = _with_all(folder, model, digests)
+    whole = _with_all(_entries(folder, model, digests))
     if whole is None:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
-            whole = _with_all(folder, model, digests)  # another process may have made it
+            known = _entries(folder, model, digests)
+            whole = _with_all(known)  # another process may have made it
             if whole is None:
                 pictures = blake2b(digests.tobytes(), digest_size=16).hexdigest()
                 entry = folder / f"{model}-{pictures}"
-                _write_entry(entry, digests, _entries(folder, model, digests), trainer, positions)
+                _write_entry(entry, digests, known, trainer, positions)
                 _remove_contained(folder, model, entry)
-                whole = _with_all(folder, model, digests)
+                whole = _with_all(_entries(folder, model, digests))
     if whole is None:
         raise OSError(f"cannot read the embeddings in {folder}, which were just written")
     row_of = np.full(len(trainer.pictures.labels), -1)
@@ -121,9 +122,8 @@ def _entries(folder: Path, model: str, digests: np.ndarray) -> list[Embeddings]:
     return found
 
 
-def _with_all(folder: Path, model: str, digests: np.ndarray) -> Embeddings | None:
+def _with_all(entries: list[Embeddings]) -> Embeddings | None:
     """Those of an entry that has every picture, if there is one."""
-    entries = _entries(folder, model, digests)
     return next((one for one in entries if (one.row_of >= 0).all()), None)
 
 
