@@ -6,7 +6,6 @@ fill the log or to crash it. None of this may reach the page, or the visitor who
 
 import contextlib
 import multiprocessing
-import os
 import queue
 import signal
 import time
@@ -126,7 +125,6 @@ class _Decoder:
 def _decode(connection: Connection, preprocessing: Preprocessing, limits: Limits) -> None:
     """Answer each path with its clips and None, or with why it is refused; until the page ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the page
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libmpg123 writes a line for each bad frame
     _limit_memory()
     with contextlib.suppress(EOFError, ConnectionError, KeyboardInterrupt):
         while True:

@@ -8,6 +8,7 @@ python -m bench.gpu --accelerator cpu --small      rehearse it on a processor
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -96,6 +97,7 @@ def main() -> int:
     failed = []
     print(f"{describe(fabric)}, torch {torch.__version__}\n\n| check | found |\n| --- | --- |")
     with tempfile.TemporaryDirectory() as made:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = made  # what torch.compile makes goes with it
         bench = Bench(fabric, Path(made), options, Path(made) / "whole" / "latest", config.small)
         for what, check in CHECKS.items():
             start = time.perf_counter()

@@ -12,6 +12,7 @@ import glob
 import os
 import re
 import sys
+import tempfile
 import textwrap
 import types
 import typing
@@ -353,6 +354,9 @@ def run(main: Callable[[], int]) -> NoReturn:
     ValueError and OSError are what our folders raise for bad input; anything else is a bug and
     keeps its traceback.
     """
+    # torch makes this folder as it is imported, else one in the temporary folder, and leaves it
+    # there. Nothing is compiled into it: it can as well be one that exists.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     try:
         code = main()
         sys.stdout.flush()

@@ -16,11 +16,11 @@ from PIL import Image
 def fill_template(template: Path, **values: object) -> str:
     """The text of a Jinja template with the values; in `<name>.html.jinja` they are escaped.
 
-    Pages extend base.html.jinja beside this file: one typography, light, dark and printed.
+    Pages extend templates/base.html.jinja: one typography, light, dark and printed.
     """
     html = template.name.endswith(".html.jinja")
     environment = Environment(
-        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+        loader=FileSystemLoader([template.parent, Path(__file__).parent / "templates"]),
         autoescape=html,
         trim_blocks=not html,
     )

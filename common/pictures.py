@@ -9,6 +9,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from common.c_stderr import c_stderr_silenced
+
 # By the first bytes, whatever the name: no format whose reader starts another program (EPS).
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000  # 25 times a screen; what is learnt from is a hundredth of it
@@ -48,6 +50,7 @@ def open_picture(source: str | Path | BinaryIO) -> Iterator[Image.Image]:
     UnidentifiedImageError for other formats, OSError and SyntaxError for damage.
     """
     with ExitStack() as stack:
+        stack.enter_context(c_stderr_silenced())
         if isinstance(source, str | Path):
             source = stack.enter_context(Path(source).open("rb"))
         _check_time(source)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -228,7 +229,7 @@ def test_help_answers_before_torch_could_be_imported(script: str) -> None:
 def test_an_interrupted_run_goes_on_to_the_same_metrics(
     stripes: Path, trained: Run, tmp_path: Path
 ) -> None:
-    """Ctrl-C in the second fold, then --resume as the last line says."""
+    """Ctrl-C in the second fold, then --resume as the last line says; nothing temporary stays."""
     command = [
         "main.py",
         "--verbose",
@@ -239,8 +240,12 @@ def test_an_interrupted_run_goes_on_to_the_same_metrics(
         *TINY,
         *SHORT,
     ]
-    stderr = interrupt([sys.executable, *command], "fold 2/2  finetune epoch   2")
+    (scratch := tmp_path / "scratch").mkdir()
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "TMPDIR": str(scratch)}
+    env.pop("TORCHINDUCTOR_CACHE_DIR", None)
+    stderr = interrupt([sys.executable, *command], "fold 2/2  finetune epoch   2", env=env)
     assert "Traceback" not in stderr
+    assert list(scratch.iterdir()) == []
     command = stderr.strip().splitlines()[-1].split("python main.py ")[1].split()
     resumed = run_script("main.py", *command)
     assert resumed.returncode == 0, resumed.stderr

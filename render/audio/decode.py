@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from common.c_stderr import c_stderr_silenced
 from common.recordings import SOUNDS_THROUGH_FFMPEG
 
 # ffmpeg's names of formats that hold their own sound. Playlists of others (hls, dash, concat) would
@@ -60,7 +61,8 @@ def probe(path: Path) -> Header:
     if path.stat().st_size == 0:
         raise DecodeError("the file is empty")
     try:
-        info = soundfile.info(_name(path))
+        with c_stderr_silenced():
+            info = soundfile.info(_name(path))
         header = Header(info.samplerate, info.frames, info.channels, "soundfile")
         if info.frames > MOST_FRAMES:
             header = _probe_with_ffmpeg(path, "its header has no length")
@@ -118,9 +120,12 @@ def _name(path: Path) -> str | bytes:
 def _read_soundfile(path: Path, header: Header) -> Iterator[np.ndarray]:
     """float32 arrays (n, channels) as libsndfile decodes them."""
     try:
-        with soundfile.SoundFile(_name(path)) as file:
+        with c_stderr_silenced():
+            opened = soundfile.SoundFile(_name(path))
+        with opened as file:
             while True:
-                block = file.read(CHUNK, dtype="float32", always_2d=True)
+                with c_stderr_silenced():
+                    block = file.read(CHUNK, dtype="float32", always_2d=True)
                 if len(block):
                     yield block
                 if len(block) < CHUNK:
