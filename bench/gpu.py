@@ -149,19 +149,19 @@ def one_process_ddp(bench: Bench) -> str:
 def portable(bench: Bench) -> str:
     """Predict on the processor, with model.pth and model.onnx, what the GPU run predicted."""
     files = sorted(map(str, Path(bench.options[1]).rglob("*.png")))[:24]
-    visible = "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
-    answers = []
-    for name in ("model.pth", "model.onnx"):
-        code = (
-            visible + "import json, sys; from predict import load; model = load(sys.argv[1]); "
-            "print(json.dumps([list(model(f).probabilities.values()) for f in sys.argv[2:]]))"
-        )
-        command = [sys.executable, "-c", code, str(bench.run / name), *files]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        answers.append(np.array(json.loads(done.stdout)))
+    code = (
+        "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
+        "import json, sys; from predict import load; models = map(load, sys.argv[1:3])\n"
+        "print(json.dumps([[list(model(f).probabilities.values()) for f in sys.argv[3:]] "
+        "for model in models]))"
+    )
+    models = [str(bench.run / name) for name in ("model.pth", "model.onnx")]
+    command = [sys.executable, "-c", code, *models, *files]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    answers = np.array(json.loads(done.stdout))
     here = load(bench.run / "model.pth")
     own = np.array([list(here(file).probabilities.values()) for file in files])
-    off = max(float(np.abs(one - own).max()) for one in answers)
+    off = float(np.abs(answers - own).max())
     if off > MOST_OFF:
         raise ValueError(f"a probability differs by {off:.4f} between the processor and the device")
     return f"largest difference of a probability {off:.1e}"

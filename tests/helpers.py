@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from data.images.read import ImageSpec
-from tests.warm import run_command
+from tests.warm import Command
 from train.models.facts import ModelFacts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,41 +31,38 @@ class Run(NamedTuple):
     stdout: str
 
 
+def start_script(script: str, *args: object, cwd: Path = ROOT, **env: str) -> Command:
+    """Begin `python <project>/<script> args` as a person does; the hub is never asked."""
+    return Command([ROOT / script, *args], cwd=cwd, env=os.environ | {"HF_HUB_OFFLINE": "1"} | env)
+
+
 def run_script(
-    script: str, *args: object, cwd: Path = ROOT, timeout: float = 300
+    script: str, *args: object, cwd: Path = ROOT, timeout: float = 300, **env: str
 ) -> "subprocess.CompletedProcess[str]":
-    """Run `python <project>/<script> args` as a person does; the hub is never asked."""
-    return run_command(
-        [ROOT / script, *args], cwd=cwd, env=os.environ | {"HF_HUB_OFFLINE": "1"}, timeout=timeout
-    )
+    """Run `python <project>/<script> args` to its end."""
+    return start_script(script, *args, cwd=cwd, **env).finish(timeout)
+
+
+def start_module(module: str, *args: object) -> Command:
+    """Begin `python -m module args` in the project's folder as a person does."""
+    return Command(["-m", module, *args], env=os.environ | {"HF_HUB_OFFLINE": "1"})
 
 
 def run_module(module: str, *args: object) -> "subprocess.CompletedProcess[str]":
-    """Run `python -m module args` in the project's folder as a person does."""
-    return run_command(["-m", module, *args], env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    """Run `python -m module args` to its end."""
+    return start_module(module, *args).finish()
 
 
-def interrupt(
-    command: list[str], line: str, first: Callable[[int], object] = lambda pid: None,
-    env: dict[str, str] | None = None,
-) -> str:  # fmt: skip
-    """What a command says on stderr when Ctrl-C comes as it prints a line that begins with `line`.
+def interrupt(command: Command, line: str) -> str:
+    """What a command says on stderr when Ctrl-C comes as it prints a line that begins so.
 
-    first: called with its process number before that. Its exit code must be 130.
+    Its exit code must be 130.
     """
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=env or os.environ | {"HF_HUB_OFFLINE": "1"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    for said in process.stdout:
-        if said.startswith(line):
-            first(process.pid)
-            process.send_signal(signal.SIGINT)
-            break
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 130, stderr
-    return stderr
+    command.until(line)
+    command.send_signal(signal.SIGINT)
+    done = command.finish(120)
+    assert done.returncode == 130, done.stderr
+    return done.stderr
 
 
 def write_stripes(folder: Path, n_recordings: int = 8, n_clips: int = 2, seed: int = 0) -> Path:

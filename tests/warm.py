@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,28 +21,51 @@ _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.warm_imports"])
 
 
-def run_command(
-    command: Sequence[object],
-    *,
-    cwd: Path = ROOT,
-    env: Mapping[str, str] = os.environ,
-    timeout: float = 300,
-) -> "subprocess.CompletedProcess[str]":
-    """`python <command>`, which begins with a script's path or "-m"; output as text."""
-    words = [str(word) for word in command]
-    with tempfile.TemporaryDirectory() as folder:
-        outputs = [Path(folder) / name for name in ("stdout", "stderr")]
-        process = _SERVER.Process(target=_run, args=(words, str(cwd), dict(env), outputs))
-        process.start()
-        process.join(timeout)
-        if process.is_alive():
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(words, timeout)
-        out, err = (file.read_bytes().decode().replace("\r\n", "\n") for file in outputs)
-        code = process.exitcode
-        process.close()
-    return subprocess.CompletedProcess(words, 0 if code is None else code, out, err)
+class Command:
+    """`python <command>`, which begins with a script's path or "-m", in a process of its own."""
+
+    def __init__(
+        self, command: Sequence[object], *, cwd: Path = ROOT, env: Mapping[str, str] = os.environ
+    ) -> None:
+        self.words = [str(word) for word in command]
+        self._folder = tempfile.TemporaryDirectory()
+        self._outputs = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
+        for file in self._outputs:
+            file.touch()
+        self._process = _SERVER.Process(
+            target=_run, args=(self.words, str(cwd), dict(env), self._outputs)
+        )
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def until(self, line: str) -> None:
+        """Wait for a whole line of its output that begins so."""
+        while True:
+            ended = not self._process.is_alive()  # asked before the output, which is then all of it
+            said = self._outputs[0].read_text(encoding="utf-8")
+            if any(whole.startswith(line) for whole in said.split("\n")[:-1]):
+                return
+            if ended:
+                raise AssertionError(f"it ended without saying {line}: {self.finish().stderr}")
+            time.sleep(0.005)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def finish(self, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
+        """Wait for its end: its exit code and its whole output as text."""
+        self._process.join(timeout)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+            raise subprocess.TimeoutExpired(self.words, timeout)
+        out, err = (file.read_bytes().decode().replace("\r\n", "\n") for file in self._outputs)
+        code = self._process.exitcode
+        self._process.close()
+        self._folder.cleanup()
+        return subprocess.CompletedProcess(self.words, 0 if code is None else code, out, err)
 
 
 def _run(words: list[str], cwd: str, env: dict[str, str], outputs: list[Path]) -> None:

@@ -1,6 +1,7 @@
 """command: flags and YAML from dataclasses, and exit codes with one line on stderr."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -293,6 +294,15 @@ def test_a_closed_pipe_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 0
+
+
+def test_what_torch_makes_as_it_is_imported_is_not_left_behind(tmp_path: Path) -> None:
+    script = "from common.cli import run; run(lambda: 3 if __import__('torch._dynamo') else 1)"
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    env.pop("TORCHINDUCTOR_CACHE_DIR", None)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, check=False)
+    assert done.returncode == 3
+    assert list(tmp_path.iterdir()) == []
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """python -m train.tune: honest, resumable, shared, and its result trains."""
 
 import csv
-import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +13,8 @@ from sklearn.metrics import log_loss
 
 from data.config import DataConfig
 from data.images.loader import Pictures
-from tests.helpers import ROOT, TINY, interrupt, run_module, run_script
+from tests.helpers import TINY, interrupt, run_module, run_script, start_module
+from tests.warm import Command
 from train.config import TrainConfig
 from train.tune.config import TuneConfig
 from train.tune.search import tune
@@ -28,13 +27,15 @@ FAST = ("--folds", "2", "--epochs", "1", "--batch-size", "8", "--dropout", "0.1"
         "--only", "learning_rate,dropout,crop_time")  # fmt: skip
 
 
-def command(folder: Path, storage: Path, n_trials: int, *more: object) -> list[str]:
+def begin(folder: Path, storage: Path, n_trials: int, *more: object) -> Command:
     arguments = ("--data", folder, "--storage", storage, "--trials", n_trials, *TINY, *FAST, *more)
-    return [sys.executable, "-m", "train.tune", *map(str, arguments)]
+    return start_module("train.tune", *arguments)
 
 
-def search(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return run_module(*command(*arguments)[2:])  # type: ignore[arg-type]
+def search(
+    folder: Path, storage: Path, n_trials: int, *more: object
+) -> subprocess.CompletedProcess[str]:
+    return begin(folder, storage, n_trials, *more).finish()
 
 
 def trials(folder: Path) -> list[dict[str, str]]:
@@ -46,17 +47,10 @@ def trials(folder: Path) -> list[dict[str, str]]:
 def searched(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of a search of five trials, by two processes at a time, and what they said."""
     folder = tmp_path_factory.mktemp("searched")
-    both = [
-        subprocess.Popen(
-            command(stripes, folder / "search.db", 5), cwd=ROOT, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=os.environ | {"HF_HUB_OFFLINE": "1"},
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=300) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    return folder, "".join(out for out, _ in said)
+    both = [begin(stripes, folder / "search.db", 5) for _ in range(2)]
+    done = [command.finish() for command in both]
+    assert [one.returncode for one in done] == [0, 0], done
+    return folder, "".join(one.stdout for one in done)
 
 
 def test_processes_share_the_trials(searched: tuple[Path, str]) -> None:
@@ -101,7 +95,7 @@ def test_a_waiting_trial_goes_to_one_process_alone(tmp_path: Path) -> None:
 
 def test_it_goes_on_after_an_interruption(stripes: Path, tmp_path: Path) -> None:
     storage = tmp_path / "search.db"
-    stderr = interrupt(command(stripes, storage, 50), "trial 1 ")
+    stderr = interrupt(begin(stripes, storage, 50), "trial 1 ")
     assert stderr == "interrupted; the same command goes on\n"
     n_done = len(trials(tmp_path))
     assert n_done >= 2 and (tmp_path / "best.yaml").is_file()

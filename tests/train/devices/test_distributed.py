@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers import ROOT, interrupt, run_script
+from tests.helpers import ROOT, interrupt, run_script, start_script
 from train.models.backbone import create_backbone
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
@@ -28,13 +28,12 @@ ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.fixture(scope="module")
-def command(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def options(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
     """A short training of head and all layers, from weights in a file."""
     weights = tmp_path_factory.mktemp("weights") / "w.pth"
     torch.manual_seed(0)
     torch.save(create_backbone("test_convnext").state_dict(), weights)
-    main = [sys.executable, str(ROOT / "main.py"), "--data", str(stripes)]
-    return [*main, "--weights", str(weights), *FEW]
+    return ("--data", stripes, "--weights", weights, *FEW)
 
 
 def processes_of(parent: int) -> list[int]:
@@ -56,26 +55,18 @@ def probabilities(run: Path) -> dict[tuple[str, str], list[float]]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs ps and signals")
 def test_two_processes_end_as_one_would_even_after_one_was_killed(
-    command: list[str], tmp_path: Path
+    options: tuple[object, ...], tmp_path: Path
 ) -> None:
     """The other ends too, in one line; --resume starts both again."""
-    alone = subprocess.run(
-        [*command, "--out", str(tmp_path / "one")], env=ONE_THREAD, capture_output=True, text=True
-    )
+    alone = run_script("main.py", *options, "--out", tmp_path / "one", OMP_NUM_THREADS="1")
     assert alone.returncode == 0, alone.stderr
-    pair = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "two"), "--devices", "2"], env=ONE_THREAD,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert pair.stdout is not None
-    for line in pair.stdout:
-        if line.startswith("fold 2/2  finetune epoch   1"):
-            os.kill(processes_of(pair.pid)[1], signal.SIGKILL)
-            break
-    rest, stderr = pair.communicate(timeout=60)
-    assert pair.returncode == 1
-    assert stderr == "error: process 2 of 2 was ended by signal 9\n"
-    assert "epoch   2" not in rest
+    pair = start_script("main.py", *options, "--out", tmp_path / "two", "--devices", 2)
+    pair.until("fold 2/2  finetune epoch   1")
+    os.kill(processes_of(pair.pid)[1], signal.SIGKILL)
+    killed = pair.finish(60)
+    assert killed.returncode == 1
+    assert killed.stderr == "error: process 2 of 2 was ended by signal 9\n"
+    assert "epoch   2" not in killed.stdout.split("fold 2/2  finetune")[1]
     run = tmp_path / "two" / "latest"
     resumed = run_script("main.py", "--resume", run)
     assert resumed.returncode == 0, resumed.stderr
@@ -122,14 +113,11 @@ def test_bad_input_is_said_once(tmp_path: Path, arguments: list[str], said: str)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_reaches_every_process(command: list[str], tmp_path: Path) -> None:
-    children: list[int] = []
-    stderr = interrupt(
-        [*command, "--out", str(tmp_path), "--devices", "2", "--epochs", "50"],
-        "fold 1/2  finetune epoch   1",
-        first=lambda pid: children.extend(processes_of(pid)),
-        env=ONE_THREAD,
-    )
+def test_ctrl_c_reaches_every_process(options: tuple[object, ...], tmp_path: Path) -> None:
+    pair = start_script("main.py", *options, "--out", tmp_path, "--devices", 2, "--epochs", 50)
+    pair.until("fold 1/2  finetune epoch   1")
+    children = processes_of(pair.pid)
+    stderr = interrupt(pair, "fold 1/2  finetune epoch   1")
     assert stderr.strip().startswith("interrupted; go on with: python main.py --resume")
     assert children
     for child in children:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-import subprocess
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.helpers import ROOT, SHORT, TINY, Run, run_script
+from tests.helpers import SHORT, TINY, Run, run_script, start_script
+from tests.warm import Command
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
 
@@ -26,19 +27,11 @@ def figures(run: Path) -> tuple[dict[str, object], str, str]:
     return metrics, (run / "predictions.csv").read_text(), (run / "history.csv").read_text()
 
 
-def begin(*arguments: object) -> "subprocess.Popen[str]":
-    """python main.py in a process of its own."""
-    command = [sys.executable, "-u", str(ROOT / "main.py"), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def until(process: "subprocess.Popen[str]", line: str) -> None:
-    """Read what it prints up to the line that begins so."""
-    assert process.stdout is not None
-    for said in process.stdout:
-        if said.startswith(line):
-            return
-    raise AssertionError(f"it ended without saying {line}: {process.communicate()[1]}")
+def kill(command: Command, line: str = "") -> None:
+    """End a command at once, when it has printed a line that begins so."""
+    command.until(line)
+    command.send_signal(signal.SIGKILL)
+    assert command.finish().returncode == -signal.SIGKILL
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the files of a running process")
@@ -48,17 +41,16 @@ def test_a_run_killed_twice_and_once_without_disk_ends_as_if_undisturbed(
     from resource import RLIMIT_FSIZE, prlimit
 
     run = tmp_path / "latest"
-    process = begin("--verbose", "--data", stripes, "--out", tmp_path, *TINY, *SHORT)
-    until(process, "fold 1/2  finetune epoch   4")
-    process.kill()
-    process.communicate()
-
-    process = begin("--resume", run)
-    until(process, "fold 1/2  finetune epoch   7")
+    kill(
+        start_script("main.py", "--verbose", "--data", stripes, "--out", tmp_path, *TINY, *SHORT),
+        "fold 1/2  finetune epoch   4",
+    )
+    process = start_script("main.py", "--resume", run)
+    process.until("fold 1/2  finetune epoch   7")
     prlimit(process.pid, RLIMIT_FSIZE, (100_000, 100_000))  # a checkpoint is 7 MB
-    _, stderr = process.communicate(timeout=SECONDS)
-    assert process.returncode == 1
-    [line] = stderr.splitlines()
+    full = process.finish()
+    assert full.returncode == 1
+    [line] = full.stderr.splitlines()
     assert line.startswith(f"error: cannot write {run.resolve()}/checkpoints/current.pth: File too")
     assert line.endswith(f"go on with: python main.py --resume {run.resolve()}")
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [
@@ -68,13 +60,12 @@ def test_a_run_killed_twice_and_once_without_disk_ends_as_if_undisturbed(
     left = torch.load(run / "checkpoints" / "current.pth", weights_only=True)
     assert 7 <= left["epoch"] == len(left["history"]) < 10
 
-    process = begin("--resume", run)
-    until(process, f"fold 1/2  finetune epoch {left['epoch'] + 1:3d}")
+    process = start_script("main.py", "--resume", run)
+    process.until(f"fold 1/2  finetune epoch {left['epoch'] + 1:3d}")
     end = time.monotonic() + SECONDS
     while not (run / "model.pth").exists() and time.monotonic() < end:
         time.sleep(0.005)
-    process.kill()  # while the report is being written
-    process.communicate()
+    kill(process)  # while the report is being written
 
     last = run_script("main.py", "--resume", run)
     assert last.returncode == 0, last.stderr
@@ -89,10 +80,10 @@ def test_an_edited_run_is_refused_and_says_why(stripes: Path, tmp_path: Path) ->
     """Its pictures, options and checkpoints are those that it began with, or it does not go on."""
     data, run = tmp_path / "data", tmp_path / "runs" / "latest"
     shutil.copytree(stripes, data)
-    process = begin("--verbose", "--data", data, "--out", run.parent, *TINY, *SHORT)
-    until(process, "fold 2/2  finetune epoch   1")
-    process.kill()
-    process.communicate()
+    kill(
+        start_script("main.py", "--verbose", "--data", data, "--out", run.parent, *TINY, *SHORT),
+        "fold 2/2  finetune epoch   1",
+    )
     picture, config = min(data.rglob("*.png")), run / "config.yaml"
     fold, split = run / "checkpoints" / "fold_1.pth", run / "split.csv"
     whole = {file: file.read_bytes() for file in (picture, config, fold, split)}
