@@ -41,7 +41,6 @@ if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain
     PositiveFloat: TypeAlias = float
     NonNegativeFloat: TypeAlias = float
     OpenUnitInterval: TypeAlias = float
-    ClosedUnitInterval: TypeAlias = float
     UnitIntervalWithout0: TypeAlias = float
     UnitIntervalWithout1: TypeAlias = float
     UpToHalf: TypeAlias = float
@@ -50,7 +49,6 @@ if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain
     BelowHalf: TypeAlias = float
 else:
     from jsonargparse.typing import (  # noqa: F401 - for the settings of every room
-        ClosedUnitInterval,
         NonNegativeFloat,
         NonNegativeInt,
         OpenUnitInterval,

@@ -44,10 +44,10 @@ def beside(model: str | Path) -> Path:
     return Path(model).resolve().with_name(NAME)
 
 
-def correction_of(file: Path, label: str, by: str, kept_as: str | None = None) -> Correction:
-    """What is said now of a file; kept_as: the path to write, where that is not the file's own."""
+def correction_of(file: Path, label: str, by: str) -> Correction:
+    """What somebody says now of a file."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Correction(digest_of(file), kept_as or str(file.resolve()), label, now, by)
+    return Correction(digest_of(file), str(file.resolve()), label, now, by)
 
 
 def add_correction(table: Path, correction: Correction) -> None:

@@ -50,7 +50,6 @@ def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
     assert found.digest == digest_of(song) == hashlib.sha256(song.read_bytes()).hexdigest()
     assert Path(found.path) == song.resolve()
     assert found.when.endswith("+00:00")
-    assert correction_of(song, "jazz", "anna", kept_as="corrections/x.flac").path.startswith("corr")
 
 
 def test_rows_of_many_writers_are_whole(tmp_path: Path) -> None:

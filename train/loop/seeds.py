@@ -12,7 +12,6 @@ class Stream(IntEnum):
     HEAD = 1
     FINETUNE = 2
     RATE = 3  # the learning rate finder's batches
-    SEARCH = 4
 
 
 def derived_seed(
