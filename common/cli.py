@@ -19,7 +19,16 @@ import typing
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NoReturn,
+    TextIO,
+    TypeAlias,
+    TypeVar,
+    cast,
+)
 
 import yaml
 from jsonargparse import (
@@ -31,7 +40,7 @@ from jsonargparse import (
 )
 from jsonargparse.typing import restricted_number_type
 
-from common.text import load_yaml, printable
+from common.text import PrintableStream, load_yaml, printable
 from common.validation import check_fields, expected, flag
 
 if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain numbers
@@ -73,6 +82,8 @@ else:
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 set_loader("yaml", load_yaml, exceptions=(yaml.YAMLError,))
+
+KERNELS = "TORCHINDUCTOR_CACHE_DIR"  # where torch.compile keeps what it has made
 
 DONE, BAD_INPUT, WRONG_USAGE, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -353,8 +364,10 @@ def run(main: Callable[[], int]) -> NoReturn:
     keeps its traceback.
     """
     # torch makes this folder as it is imported, else one in the temporary folder, and leaves it
-    # there. Nothing is compiled into it: it can as well be one that exists.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
+    # there. What compiles (train/loop/fit.py) names a better one; all else needs one that exists.
+    os.environ.setdefault(KERNELS, tempfile.gettempdir())
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, PrintableStream(one)) for one in streams)
     try:
         code = main()
         sys.stdout.flush()
@@ -367,6 +380,8 @@ def run(main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = INTERRUPTED
+    finally:
+        sys.stdout, sys.stderr = streams
     # Else the interpreter looks, as it ends, for garbage in all that torch has made: 2 s after the
     # answer instead of 0.3 s until the prompt comes back.
     gc.freeze()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from common.text import PrintableStream
+
 if TYPE_CHECKING:
     from io import TextIOBase
 
@@ -196,7 +198,8 @@ def _terminal() -> TextIO | None:
     try:
         if os.environ.get("TERM") != "dumb" and sys.stderr.isatty():
             os.get_terminal_size(sys.stderr.fileno())
-            return sys.stderr
+            stream: Any = sys.stderr
+            return stream.stream if isinstance(stream, PrintableStream) else stream
     except (AttributeError, ValueError, OSError):
         pass
     return None

@@ -4,7 +4,8 @@ YAML of anybody's can hold aliases of aliases, which stand for gigabytes, and ne
 """
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TextIO
 
 import yaml
 from jsonargparse._loaders_dumpers import yaml_load
@@ -22,6 +23,30 @@ UNPRINTABLE = re.compile(
 def printable(text: str, keep: str = "") -> str:
     r"""The text, in which what cannot be seen, but `keep`, is written as JSON does: \u202e."""
     return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escaped(found), text)
+
+
+class PrintableStream:
+    """A text stream to which a stranger's name writes nothing but what can be seen.
+
+    Line breaks and tabs are kept, and the carriage return that a progress bar begins with.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text, as `printable` has it."""
+        shown = printable(text, keep="\n\t")
+        self.stream.write("\r" + shown[6:] if text.startswith("\r") else shown)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of the lines."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -1,9 +1,11 @@
 """How many examples each class has, as a small table, and what is odd about the split."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
+from common.text import printable
 from data.examples import Examples
 from data.splits import TEST, Split
 
@@ -33,13 +35,21 @@ def count_classes(examples: Examples, tested: np.ndarray) -> list[ClassCount]:
 
 def class_table(counts: list[ClassCount], units: str = "pictures") -> str:
     """The numbers under their headings, aligned for a terminal; units: what an example is."""
-    rows = [("class", units, "groups", "test"), *(tuple(map(str, count)) for count in counts)]
+    rows = [
+        ("class", units, "groups", "test"),
+        *(tuple(printable(str(cell)) for cell in count) for count in counts),
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for name, *numbers in rows:
         cells = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         lines.append("  ".join(["", name.ljust(widths[0]), *cells]))
     return "\n".join(lines)
+
+
+def noted(notes: Iterable[str]) -> list[str]:
+    """The notes as lines for a terminal, each one line whatever names are in it."""
+    return [f"note: {printable(note)}" for note in notes]
 
 
 def split_notes(examples: Examples, split: Split, *, n_folds: int) -> list[str]:

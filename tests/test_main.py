@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import yaml
 from PIL import Image
 
 from data.image_folder import scan
+from tests.damage import png_header
 from tests.helpers import ROOT, SHORT, TINY, Run, interrupt, run_script, start_script, write_stripes
 from tests.sounds import write_collection
 
@@ -244,6 +247,40 @@ def test_an_interrupted_run_goes_on_to_the_same_metrics(
     )
     first.pop("seconds"), second.pop("seconds")
     assert first == second
+
+
+def test_a_folder_of_hostile_names_and_files_is_trained_on_and_what_is_left_out_is_told(
+    tmp_path: Path,
+) -> None:
+    """Nothing in a stranger's name reaches the terminal as more than what can be seen."""
+    music = write_stripes(tmp_path / "music", n_recordings=3)
+    (music / "high").rename(music / "hi\x1b[31mgh\n\u202e")
+    low = music / "low"
+    (low / "low0__0.png").rename(low / os.fsdecode(b"low\xff0\n__0.png"))
+    (low / "postscript.png").write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"
+    )
+    (low / "bomb\x1b.png").write_bytes(png_header(60_000, 60_000))
+    (low / "empty.png").touch()
+    (low / "folder.png").mkdir()
+    os.mkfifo(low / "pipe.png")
+    (low / "loop.png").symlink_to("loop.png")
+    done = run_script("main.py", music, "--out", tmp_path / "runs", *TINY, "--epochs", "1",
+                      "--folds", "2")  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    said = done.stdout + done.stderr
+    assert not set(said) & set("\x1b\u202e\udcff\r")
+    for name in ("postscript", "bomb\\u001b", "empty", "pipe", "loop"):
+        assert f"{name}.png" in said
+    lines = done.stdout.splitlines()
+    assert "  hi\\u001b[31mgh\\u000a\\u202e" in done.stdout
+    [expected] = [line for line in lines if line.startswith("expected: ")]
+    assert re.fullmatch(r"expected: at most [\d,]+ s until the report", expected)
+    answer = lines[lines.index(expected) + 4 :]  # behind the table of folds
+    assert [line.split()[0] for line in answer] == [
+        "test", "to", "validation", *["no"] * (len(answer) - 5), "report:", "predict:",
+    ]  # fmt: skip
 
 
 def test_the_config_file_holds_every_option(trained: Run) -> None:

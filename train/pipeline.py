@@ -25,7 +25,7 @@ from data.images.augment import augmentation_of
 from data.images.colour_map import SHOWN
 from data.prepare import PreparedPictures, prepare
 from data.split_file import write_split
-from data.summary import class_table
+from data.summary import class_table, noted
 from render.songs import SongConfig, draw_some, draw_songs, holds_songs, pictures_folder
 from train.config import TrainConfig
 from train.devices.distributed import agreed, first
@@ -37,7 +37,7 @@ from train.evaluate.leakage import leak_report
 from train.evaluate.novelty import describe_batches
 from train.export.onnx import picture_program
 from train.loop.checkpoint import weights_digest
-from train.loop.cross_validation import cross_validate
+from train.loop.cross_validation import cross_validate, expected_time
 from train.loop.embeddings import embeddings_of
 from train.loop.inference import apply
 from train.loop.loggers import EpochLog, Silent, fold_table
@@ -129,10 +129,9 @@ def _train_on(
     training: Training = prepare_kind(root, replace(data_config, split=split_file), config)
     plan = training.plan(data_config, songs=has_songs)
     training = training.noting([] if resumed else notes_on_unused(given, plan))
-    notes = [f"note: {note}" for note in training.ready.notes]
-    print(
-        class_table(training.ready.class_counts, f"{training.unit}s"), *notes, sep="\n", flush=True
-    )
+    ready = training.ready
+    table = class_table(ready.class_counts, f"{training.unit}s")
+    print(table, *noted(ready.notes), sep="\n", flush=True)
     if data_config.leak_check or config.find_rate:
         return measure_only(training, data_config)
     if not resumed and training.fabric.is_global_zero:
@@ -167,9 +166,8 @@ def train_and_report(
     results = write_run(training, trainer, finished, settings, started)
     report = (folder / "report.html").resolve().as_uri()
     print(*results.lines(), *results.doubts(), f"report: {report}", sep="\n")
-    example = "SONG.mp3" if settings.render else "PICTURE"
-    if training.unit == "row":
-        example = "TABLE.csv"
+    asked = "SONG.mp3" if settings.render else "PICTURE"
+    example = "TABLE.csv" if training.unit == "row" else asked
     print(f"predict: python predict.py {folder / 'model.pth'} {example}")
     return SOME_LEFT_OUT if training.ready.failures else DONE
 
@@ -262,7 +260,9 @@ class PictureTraining:
 
     def fit(self, trainer: Trainer) -> list[Progress]:
         """The progress of every fold, and of the refit where that is asked for."""
-        return cross_validate(trainer, self.ready.split.folds)
+        folds = self.ready.split.folds
+        print(expected_time(trainer, folds), end="", flush=True)
+        return cross_validate(trainer, folds)
 
     def augmented(self, data_config: DataConfig) -> "PictureTraining":
         """The same with pictures augmented as the options say."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import DONE, SOME_LEFT_OUT, config_from, make_parser, option, run
+from common.text import printable
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,17 @@ def main() -> int:
     parser.add_argument("folder", help="image folder, <class>/<picture>, with the model's classes")
     args = parser.parse_args()
     config = config_from(args, EvaluateConfig)
+    from data.summary import noted
     from train.evaluate.labelled_folder import answer_line, evaluate_folder
 
     out = Path(config.out)
     test = evaluate_folder(
         Path(args.model), Path(args.folder), out, group=config.group, batch_size=config.batch_size
     )
-    notes = [f"note: {line}" for line in test.results.domain_shift]
+    notes = noted(test.results.domain_shift)
     print(answer_line(test.results), *notes, f"report: {out / 'report.html'}", sep="\n")
     for reason in test.left_out:
-        print(f"left out: {reason}", file=sys.stderr)
+        print(f"left out: {printable(reason)}", file=sys.stderr)
     return SOME_LEFT_OUT if test.left_out else DONE
 
 

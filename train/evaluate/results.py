@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from common.text import printable
 from train.evaluate.metrics import Scores
 
 MANY_CLASSES = 100
@@ -160,34 +161,28 @@ class Results:
             "something in common that the others lack; python -m data.audit looks for errors"
         )
         return [
-            f"no better than chance: always answering {scores.majority_class} may do as well; "
-            f"{cause}"
+            f"no better than chance: always answering {printable(scores.majority_class)} may do "
+            f"as well; {cause}"
         ]
 
     def lines(self) -> list[str]:
-        """The answer in a few lines: accuracy with its interval, the baseline, the folds."""
-        test = self.test
-        low, high = test.accuracy_interval_95
+        """The answer in up to three lines: the test, the figure to quote, the folds."""
+        main, estimate = self.main, self.estimate
+        low, high = main.accuracy_interval_95
         lines = [
-            f"test accuracy {test.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
-            f"{test.n} {self.unit}s of {test.n_groups} groups",
-            f"always answering {test.majority_class} would have {test.majority_baseline:.3f}; "
-            f"macro F1 {test.macro_f1:.3f}",
+            f"test accuracy {main.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
+            f"{main.n} {self.main_unit} of {main.n_groups} groups"
         ]
-        if test.top5_accuracy is not None:
-            lines.append(f"top-5 accuracy {test.top5_accuracy:.3f}")
-        if self.test_recordings:
-            low, high = self.test_recordings.accuracy_interval_95
-            lines.append(
-                f"by recording {self.test_recordings.accuracy:.3f} ({low:.3f} to {high:.3f}), "
-                f"clips averaged, {self.test_recordings.n} recordings"
-            )
-        if self.validation:
-            low, high = self.estimate.accuracy_interval_95
-            lines.append(
-                f"to quote: {self.estimate.accuracy:.3f} ({low:.3f} to {high:.3f}) of "
-                f"{self.estimate.n} {self.main_unit}, each by a model that was not trained on it"
-            )
+        chance = (
+            f"always answering {printable(estimate.majority_class)} would have "
+            f"{estimate.majority_baseline:.3f}"
+        )
+        low, high = estimate.accuracy_interval_95
+        quoted = (
+            f"to quote: {estimate.accuracy:.3f} ({low:.3f} to {high:.3f}) of {estimate.n} "
+            f"{self.main_unit}, each by a model that was not trained on it; "
+        )
+        lines.append(quoted * (estimate is not main) + chance)
         if folds := self.cross_validation:
             lines.append(
                 f"validation accuracy {folds.accuracy_mean:.3f} ± {folds.accuracy_std:.3f} over "

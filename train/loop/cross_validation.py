@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from common.progress import time_in_words
 from train.devices.distributed import agreed, barrier, share
 from train.loop.checkpoint import read_torch, write_torch
 from train.loop.embeddings import Embeddings, embeddings_of
 from train.loop.fit import fit
 from train.loop.head import fit_heads
+from train.loop.inference import seconds_per_picture
 from train.loop.seeds import Stream, derived_seed
 from train.loop.state import FINETUNE, HEAD, EpochRow, Fold, Phase, Progress, Weights
 from train.loop.train_step import class_weights
@@ -22,6 +24,9 @@ from train.loop.trainer import Trainer
 from train.models.classifier import reset_linear
 
 SETTLING = 3
+# On two cores: a picture in all epochs of one fold's last layer; testing, report, model.onnx.
+HEAD_SECONDS, REPORT_SECONDS = 0.005, 15
+TIMED = 4  # pictures that tell how long a picture takes
 STEPS_TO_COMPILE = 5000  # fewer would not win back the minute or so that compiling takes
 Positions = tuple[np.ndarray, np.ndarray]
 
@@ -42,6 +47,26 @@ def cross_validate(trainer: Trainer, folds: Sequence[Positions]) -> list[Progres
         refit = Fold(len(folds) + 1, everything, everything[:0], rates)
         finished += _train_all(trainer, start, everything, [refit])
     return finished
+
+
+def expected_time(trainer: Trainer, folds: Sequence[Positions]) -> str:
+    """How long the run will take, in words, by the time of a few pictures; "" once it has begun.
+
+    A training step takes as long as three forward passes; what stops early takes less.
+    """
+    if any((trainer.run / "checkpoints").glob("*.pth")):
+        return ""
+    config, known = trainer.config, positions_in(folds)
+    everything, (images, _) = len(known), next(iter(trainer.batches(known[:TIMED])))
+    n_trained = sum(len(train) for train, _ in folds) + everything * (config.final == "refit")
+    n_answered = sum(len(validation) for _, validation in folds)
+    n_passes = everything * (config.head_epochs > 0)
+    if config.finetune != "none":
+        n_passes += config.epochs * (3 * n_trained + n_answered)
+    seconds = n_passes * seconds_per_picture(trainer.model, trainer.fabric, images)
+    seconds += n_trained * HEAD_SECONDS * (config.head_epochs > 0) + REPORT_SECONDS
+    about = "about" if config.finetune == "none" else "at most"
+    return f"expected: {about} {time_in_words(seconds)} until the report\n"
 
 
 def positions_in(folds: Sequence[Positions]) -> np.ndarray:

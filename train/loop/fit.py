@@ -1,6 +1,8 @@
 """The one training loop: epochs of SGD, the rate stepped by the validation loss, the best kept."""
 
 import copy
+import os
+import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,6 +11,8 @@ from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import nn
 
+from common.cli import KERNELS
+from data.cache.disk import cache_folder
 from train.config import TrainConfig
 from train.devices.distributed import gathered, summed
 from train.loop.inference import apply, shown
@@ -96,7 +100,7 @@ def _set_up(
         model, learning_rate=phase.learning_rate, config=config, head_only=phase.is_head
     )
     scheduler = plateau(optimizer, config, phase.plateau_patience)
-    network: Any = torch.compile(model) if phase.compiled else model
+    network: Any = _compiled(model) if phase.compiled else model
     wrapped: Any = network
     if phase.wrapped:
         wrapped, optimizer = fabric.setup(network, optimizer)
@@ -150,3 +154,10 @@ def _evaluate(
 def on_cpu(model: nn.Module) -> Weights:
     """A copy of the module's tensors, in the processor's memory."""
     return {name: t.detach().cpu().clone() for name, t in model.state_dict().items()}
+
+
+def _compiled(model: nn.Module) -> Any:
+    """The model by torch.compile; what it makes is kept in the user's cache folder."""
+    if os.environ.get(KERNELS) == tempfile.gettempdir():  # nobody chose: see common.cli.run
+        os.environ[KERNELS] = str(cache_folder(None) / "compiled")
+    return torch.compile(model)

@@ -18,7 +18,7 @@ from data.config import DataConfig, root_of
 from data.image_folder import scan
 from data.prepare import PreparedPictures
 from data.split_file import write_split
-from data.summary import class_table
+from data.summary import class_table, noted
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
 from train.loop.loggers import Silent
@@ -159,8 +159,7 @@ def _base(
     ready = start.ready
     if not known:
         write_split(split_file, ready.examples, ready.split)
-        notes = (f"note: {note}" for note in ready.notes)
-        print(class_table(ready.class_counts), *notes, sep="\n", flush=True)
+        print(class_table(ready.class_counts), *noted(ready.notes), sep="\n", flush=True)
     mark = _fingerprint(ready, start.name, start.weights, config.pooling)
     kept = folder / "embeddings" / f"{start.name}-{mark}"
     kept.mkdir(parents=True, exist_ok=True)
