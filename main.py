@@ -9,6 +9,7 @@ python main.py --resume runs/latest       go on with an interrupted run
 from pathlib import Path
 
 from common.cli import config_from, make_parser, run
+from common.files import near
 from common.progress import stage
 from data.config import DataConfig, check_given, root_of
 from render.songs import SongConfig
@@ -34,7 +35,10 @@ def main() -> int:
     resumed = Path(args.resume).resolve() if args.resume else None
     if resumed:
         if not interrupted(resumed):
-            raise ValueError(f"{args.resume} is no interrupted run: there is nothing to go on with")
+            raise ValueError(
+                f"{args.resume} is no interrupted run: there is nothing to go on with"
+                f"{near(resumed)}"
+            )
         parser.refuse_changes(args, DataConfig, TrainConfig)
     if args.data_given:
         if args.data not in (None, args.data_given):

@@ -271,6 +271,11 @@ class Parser(ArgumentParser):
             known = [option for action in self._actions for option in action.option_strings]
             near = difflib.get_close_matches(unknown[1], known, n=1)
             return f"no option {unknown[1]}" + (f"; did you mean {near[0]}?" if near else "")
+        if found := re.search(r"nrecognized arguments: ([^-].*)", message):
+            return (
+                f"{found[1]} is one word too many, or stands behind an option: give it before all "
+                "options"
+            )
         hints = {action.dest: getattr(action, "hint", None) for action in self._actions}
         key = re.search(r'(?:Parser key "|argument (?:--)?)([\w-]+)', message)
         value = re.search(r"(?:Got|Given) value: (.*?)(?: \(see|$)", message)

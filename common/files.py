@@ -1,6 +1,7 @@
 """Files that are whole or not there: written under a temporary name, then renamed."""
 
 import csv
+import difflib
 import io
 import json
 import os
@@ -89,12 +90,24 @@ def absolute(path: str | Path) -> Path:
     return Path(os.path.normpath(Path(path).absolute()))
 
 
+def near(path: str | Path) -> str:
+    """ "; did you mean MUSIC?" for a path at which nothing is, if its folder has such a name."""
+    wanted = Path(path)
+    try:
+        names = [entry.name for entry in wanted.parent.iterdir()]
+    except (OSError, ValueError):  # there is no such folder either, or cannot be
+        return ""
+    found = difflib.get_close_matches(wanted.name, names, n=1, cutoff=0.8)
+    return f"; did you mean {wanted.with_name(found[0])}?" if found else ""
+
+
 def check_regular(path: str | Path) -> None:
     """Raise ValueError, which names it, unless there is a file of that name that has an end."""
     try:
         mode = Path(path).stat().st_mode
     except OSError as error:  # a link to itself, or in a folder that is not to be read
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        absent = isinstance(error, FileNotFoundError)
+        reason = f"no such file{near(path)}" if absent else error.strerror
         raise ValueError(f"{path}: {reason}") from None
     except ValueError as error:  # a name that no file can have
         raise ValueError(f"{path}: {error}") from None

@@ -16,6 +16,8 @@ from common.cli import (
     UpToHalf,
     option,
 )
+from common.files import near
+from common.recordings import PICTURES, SOUNDS
 from common.validation import check_fields
 
 MOST_USED, DATA, SPLIT, AUGMENTATION = "Most used", "Data", "Split", "Augmentation"
@@ -157,6 +159,11 @@ def is_table(root: Path) -> bool:
 
 def check_given(root: Path, split_file: str | None) -> None:
     """Raise ValueError if there is no such image folder, or no such split file."""
+    if root.suffix.lower() in {*PICTURES, *SOUNDS} and root.is_file():
+        raise ValueError(
+            f"{root} is one file; expected a folder of class folders, or a table of features. To "
+            f"ask a model about it: python predict.py {root}"
+        )
     if not is_table(root):
         check_image_folder(root)
     if split_file:
@@ -168,6 +175,7 @@ def check_image_folder(root: Path) -> None:
     if not root.is_dir():
         raise ValueError(
             f"no image folder at {root}; expected {root}/<class>/<picture>, one folder per class"
+            f"{near(root)}"
         )
     if (root / "__init__.py").exists():
         raise ValueError(

@@ -15,7 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from data.tabular.csv_file import read_rows
+from common.recordings import PICTURES, SOUNDS
+from data.tabular.csv_file import read_rows, some_of
 from inference.clips import Clip, Cutting, is_picture
 from inference.model import Model
 from inference.prediction import LeftOut, Prediction, of_picture, of_recording
@@ -47,6 +48,12 @@ class _AnsweredClip:
 def predict_tables(model: Model, files: list[str]) -> Iterator[Prediction | LeftOut]:
     """The answer for each row of each table, in order, or why a table cannot be read."""
     for file in files:
+        if Path(file).suffix.lower() in {*PICTURES, *SOUNDS}:
+            columns = some_of(model.facts.columns)
+            yield LeftOut(
+                file, f"{file}: the model answers rows of a CSV with the columns {columns}"
+            )
+            continue
         try:
             names, values = read_rows(Path(file), model.facts.columns)
         except ValueError as error:

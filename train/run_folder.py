@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from common.fields import Fields
-from common.files import write_text
+from common.files import near, write_text
 from common.validation import flag
 from render.settings import RenderSettings
 
@@ -92,7 +92,7 @@ def existing_model(given: str | Path) -> Path:
     if file.is_dir():
         raise FileNotFoundError(f"{file} is a folder without model.pth: no finished run")
     if not file.is_file():
-        raise FileNotFoundError(f"no model file at {file}; python main.py trains one")
+        raise FileNotFoundError(f"no model file at {file}; python main.py trains one{near(file)}")
     return file
 
 

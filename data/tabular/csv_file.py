@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files import near
 from common.text import printable
 
 MISSING = ("", "na", "n/a", "nan", "none", "null", "?")
@@ -88,7 +89,7 @@ def read_cells(file: Path, *, header: bool = True) -> Cells:
     Raises ValueError naming the file when it is no table.
     """
     if not file.is_file():
-        raise ValueError(f"no table at {file}")
+        raise ValueError(f"no table at {file}{near(file)}")
     text, encoding = _decoded(file)
     delimiter, text, skipped = _delimiter_of(text)
     try:

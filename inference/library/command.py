@@ -188,6 +188,11 @@ def playlists(request: Request) -> int:
     folder = Path(request.arguments[0])
     files = write_playlists(folder, covered, relative=request.playlists.relative)
     print(f"{len(covered)} of {len(songs)} songs in {len(files)} playlists in {folder}")
+    if not covered:
+        print(
+            "a lower --precision may promise more; without a promise, every song by its likeliest "
+            f"class: python predict.py {model.file} MUSIC --sort {folder}"
+        )
     return DONE
 
 

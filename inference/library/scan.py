@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from common.files import absolute, digest_of
+from common.files import absolute, digest_of, near
 from inference.library.analysis import Analyser, Analysis
 from inference.library.index import File, Index, IndexedModel
 from inference.pipeline import in_order
@@ -38,7 +38,7 @@ def files_below(root: Path) -> tuple[File, ...]:
     from render.sources.folders import audio_files
 
     if not root.is_dir():
-        raise ValueError(f"{root}: no such folder; expected a folder of music")
+        raise ValueError(f"{root}: no such folder; expected a folder of music{near(root)}")
     found = []
     for path in audio_files(absolute(root)):
         try:

@@ -54,11 +54,18 @@ def audio_files(root: Path) -> list[Path]:
 
 def from_folders(root: Path) -> list[Recording]:
     """The recordings of `root`/<class>/**; the first folder below `root` is the label."""
-    recordings = []
-    for path in audio_files(root):
+    recordings, found = [], audio_files(root)
+    for path in found:
         parts = path.relative_to(root).parts
         if len(parts) > 1:
             recordings.append(Recording(path, source_of(path, root), parts[0]))
+    if found and not recordings:
+        name, n = root.resolve(), len(found)
+        raise ValueError(
+            f"no classes in {root}: {n} recording{'s' * (n > 1)} there, in no class folder; "
+            f"expected one folder for each class, as {name.parent} if {name.name} is a class, or "
+            "--labels FILE.csv"
+        )
     if not recordings:
         raise ValueError(
             f"no recordings in {root}; expected {root}/<class>/<recording> with one of "
