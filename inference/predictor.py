@@ -1,6 +1,5 @@
 """The Python API: a model file that answers for files."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from inference.pipeline import (
     predict_tables,
 )
 from inference.prediction import LeftOut, Prediction
+from render.parallel import n_cores
 from train.models.network import Network, OnnxNetwork, TorchNetwork, open_network
 
 if TYPE_CHECKING:
@@ -96,13 +96,6 @@ class Predictor(Model):
         return Model(
             self.facts, network.as_onnx(self.facts.image) if n_files >= MANY_FILES else network
         )
-
-
-def n_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def load(file: str | Path) -> Predictor:

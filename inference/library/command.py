@@ -28,7 +28,7 @@ def scan(request: Request) -> int:
     from inference.clips import Cutting
     from inference.library.analysis import open_analyser
     from inference.library.scan import compare, hear, note, waiting
-    from inference.predictor import n_cores
+    from render.parallel import n_cores
 
     root, file = Path(request.arguments[0]), Path(request.library.index)
     given = request.library.model or (_last_model(file) if file.is_file() else "runs/latest")

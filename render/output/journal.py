@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from common.files import whole_file, write_csv
@@ -113,7 +112,6 @@ class Journal:
             self.places[entry.source] = place
             self.labels.add(entry.label)
         self.file = (folder / NAME).open("a+b")
-        self.lock = Lock()  # joblib takes new jobs, which read here, in a thread of its own
 
     def __enter__(self) -> "Journal":
         return self
@@ -126,10 +124,8 @@ class Journal:
         return iter(sorted(self.places))
 
     def __getitem__(self, source: str) -> Entry:
-        with self.lock:
-            self.file.seek(self.places[source])
-            line = self.file.readline()
-        return Entry.from_dict(json.loads(line))
+        self.file.seek(self.places[source])
+        return Entry.from_dict(json.loads(self.file.readline()))
 
     def get(self, source: str) -> Entry | None:
         """The entry, or None."""
@@ -137,15 +133,14 @@ class Journal:
 
     def add(self, entry: Entry) -> None:
         """Write a recording's entry; it replaces the one before."""
-        with self.lock:
-            place = self.file.seek(0, 2)
-            try:
-                self.file.write(b"\n" + entry.to_json())  # "\n" ends a line that a kill cut off
-                self.file.flush()
-            except OSError as error:
-                raise OSError(f"cannot write {self.folder / NAME}: {error.strerror}") from error
-            self.places[entry.source] = place + 1
-            self.labels.add(entry.label)
+        place = self.file.seek(0, 2)
+        try:
+            self.file.write(b"\n" + entry.to_json())  # "\n" ends a line that a kill cut off
+            self.file.flush()
+        except OSError as error:
+            raise OSError(f"cannot write {self.folder / NAME}: {error.strerror}") from error
+        self.places[entry.source] = place + 1
+        self.labels.add(entry.label)
 
     def drop(self, source: str) -> None:
         """Forget an entry; it leaves the file with write_tables."""
