@@ -29,6 +29,11 @@ class ServeConfig:
         "server gives it one; addresses and this computer's own name need not be listed",
     )
     share: bool = option(False, "open a public address through a server of Gradio's makers")
+    library: str | None = option(
+        None,
+        "index that python -m inference.library made, to search, hear and correct on the page; "
+        "where others than this computer can reach it, only with a password",
+    )
     keep_minutes: float = option(15.0, "minutes after which a file that a visitor sent is deleted")
 
     def __post_init__(self) -> None:
@@ -41,7 +46,13 @@ class ServeConfig:
             raise ValueError("--auth and --auth-file both: give one of them")
         if self.auth not in (None, "none") and not all((self.auth or "").partition(":")):
             raise ValueError("--auth: expected USER:PASSWORD, or none")
-        if self.public and not (self.auth or self.auth_file or os.environ.get(AUTH_VARIABLE)):
+        given = self.auth or self.auth_file or os.environ.get(AUTH_VARIABLE)
+        if self.library and (self.public or self.host_names) and given in (None, "", "none"):
+            raise ValueError(
+                "--library lets visitors hear a whole library: give --auth-file FILE, or serve the "
+                "page on 127.0.0.1 and without --host-names"
+            )
+        if self.public and not given:
             what = "--share" if self.share else f"--host {self.host}"
             raise ValueError(
                 f"{what} opens the page to others: give --auth-file FILE, or add --auth "

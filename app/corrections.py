@@ -23,8 +23,7 @@ class Corrections:
 
         Raises ValueError when it is no class of the model, or there is no room.
         """
-        if label not in self._classes:
-            raise ValueError("choose one of the model's classes")
+        label = self._known(label)
         file = Path(path)
         said = correction_of(file, label, by)
         name = f"{said.digest}{file.suffix.lower()}"
@@ -34,6 +33,15 @@ class Corrections:
         correction = replace(said, path=kept)
         add_correction(self.table, correction)
         return correction
+
+    def note(self, file: Path, label: str | None, by: str) -> None:
+        """Write that the class of a file is `label`; it stays where it is. ValueError likewise."""
+        add_correction(self.table, correction_of(file, self._known(label), by))
+
+    def _known(self, label: str | None) -> str:
+        if label not in self._classes:
+            raise ValueError("choose one of the model's classes")
+        return label
 
     def _copy(self, file: Path, name: str) -> None:
         copies = self._folder.iterdir() if self._folder.is_dir() else ()

@@ -3,7 +3,7 @@
  *
  * Their data come as text in a hidden code block of a gr.Markdown: base64 of JSON by app/view.py.
  * Gradio's own gr.HTML would evaluate strings, which the page's policy forbids. This stands in a
- * script element behind player.js and table.js.
+ * script element behind player.js, table.js and library.js.
  */
 
 function drawAnswer(root, { answer, picture, about, source, colours, hertz }) {
@@ -56,6 +56,7 @@ function drawHeat(root, { picture, about }) {
   root.replaceChildren(make("img", { src: picture, alt: about }));
 }
 
-const parts = [follow("answer", drawAnswer), follow("heat", drawHeat), follow("table", drawTable)];
+const parts = [follow("answer", drawAnswer), follow("heat", drawHeat), follow("table", drawTable),
+  follow("library", drawLibrary)];
 new MutationObserver(() => parts.forEach((part) => part()))
   .observe(document.documentElement, { childList: true, subtree: true, characterData: true });

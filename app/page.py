@@ -9,11 +9,13 @@ from typing import Any
 import gradio as gr
 
 from app.corrections import Corrections
+from app.library import Library
 from app.service import HEADINGS, Service
 from app.view import (
     answer_view,
     for_clients,
     heat_view,
+    hidden_data,
     plain,
     table_view,
     timeline_rows,
@@ -43,7 +45,12 @@ class Page(gr.Blocks):
             raise gr.Error(said, print_exception=False) from None
 
 
-def build(service: Service, folder: Path, corrections: Corrections | None = None) -> gr.Blocks:
+def build(
+    service: Service,
+    folder: Path,
+    corrections: Corrections | None = None,
+    library: Library | None = None,
+) -> gr.Blocks:
     """The page; the tables that it offers for download are written below `folder`.
 
     corrections: where visitors' corrections go; None where nobody may correct.
@@ -51,10 +58,13 @@ def build(service: Service, folder: Path, corrections: Corrections | None = None
     model = service.model
     with Page(title="Spectrofold", analytics_enabled=False) as page:
         gr.Markdown(greeting(model.classes, hears=model.facts.render is not None))
-        with gr.Tab("One recording or picture"):
+        with gr.Tab("One file"):
             _one(service, corrections)
         with gr.Tab("Several files"):
             _several(service, folder)
+        if library:
+            with gr.Tab("Library"):
+                gr.Markdown(hidden_data(library.facts()), elem_id="library", latex_delimiters=[])
         gr.Markdown(about(model.facts))
         if service.report and service.report.is_file():
             gr.DownloadButton("The full report", value=str(service.report), size="sm")

@@ -21,6 +21,7 @@ from inference.predictor import Predictor, load
 
 if TYPE_CHECKING:
     import gradio as gr
+    from starlette.routing import Route
 
 PREFIX, LOCK = "spectrofold-page-", "in use"
 MAX_CONNECTIONS = 200
@@ -35,6 +36,9 @@ def serve(model_file: str, config: ServeConfig, limits: Limits) -> int:
             "classify files" + (", given the password" if auth else ""),
             file=sys.stderr,
         )
+    if config.library:
+        who = "everybody with the password" if auth else "every user of this computer"
+        print(f"warning: {who} can hear the songs of {config.library}", file=sys.stderr)
     model = load(model_file)
     if model.facts.is_table:
         raise ValueError(f"{model_file} classifies rows of tables: python predict.py MODEL TABLE")
@@ -57,16 +61,18 @@ def _serve(
     folder: Path,
 ) -> None:
     from app.corrections import Corrections
+    from app.library import Library, routes
     from app.page import build
     from app.service import Service
 
-    service = Service(model, limits, report=model_file.with_name("report.html"))
-    service.start()
     room = round(1e6 * limits.max_waiting_mb)
     # Only who gave the password may teach the model.
     corrections = Corrections(model_file, model.classes, room) if auth else None
-    page = build(service, folder, corrections)
-    _launch(page, config, limits, auth, folder)
+    library = Library(Path(config.library), model_file, corrections) if config.library else None
+    service = Service(model, limits, report=model_file.with_name("report.html"))
+    service.start()
+    page = build(service, folder, corrections, library)
+    _launch(page, config, limits, auth, folder, routes(library) if library else [])
     settings = page.server.config  # uvicorn asks them at every connection
     settings.http_protocol_class = patient(
         settings.http_protocol_class, SILENT_SECONDS, MAX_CONNECTIONS
@@ -80,6 +86,8 @@ def _serve(
     finally:
         page.close(verbose=False)
         service.close()
+        if library:
+            library.close()
 
 
 def _launch(
@@ -88,8 +96,9 @@ def _launch(
     limits: Limits,
     auth: tuple[str, str] | None,
     folder: Path,
+    own_routes: "list[Route]",
 ) -> None:
-    """Have the page answered in threads of its own."""
+    """Have the page answered in threads of its own; own_routes: addresses beside Gradio's."""
     from app.view import css, head
 
     names = own_names((config.host_names or "").split(","), config.share)
@@ -110,7 +119,7 @@ def _launch(
             run_history=False,
             enable_monitoring=False,
             pwa=False,
-            app_kwargs={"middleware": [guard]},
+            app_kwargs={"middleware": [guard], "routes": own_routes},
         )
     except OSError as error:
         if "port" in str(error):

@@ -31,7 +31,7 @@ def css() -> str:
 
 def head() -> str:
     """What stands in the page's head: the scripts that draw timelines and tables."""
-    files = SHARED / "player.js", SHARED / "table.js", HERE / "page.js"
+    files = SHARED / "player.js", SHARED / "table.js", HERE / "library.js", HERE / "page.js"
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     return f'<script type="module">{text}</script>'
 

@@ -3,11 +3,11 @@
 python -m bench.library MUSIC --model runs/latest
 
 MUSIC: recordings of at least 20 s, such as the model was trained on. Measured are: a scan that is
-killed ten times against an undisturbed one; size of an index of 50,000 songs and `similar` in it,
-from Enter and inside; the first half of a recording found by its second half, and other encodings
-told from other recordings; the precision that is promised, over 20 splits of the held-out groups of
-the model's run; 200 files of six formats tagged and undone. Exit code 1 if an index or a file
-differs. ffmpeg encodes.
+killed ten times against an undisturbed one; size of an index of 50,000 songs, `similar` in it, from
+Enter and inside, and what visitors of the page wait for; the first half of a recording found by its
+second half, and other encodings told from other recordings; the precision that is promised, over 20
+splits of the held-out groups of the model's run; 200 files of six formats tagged and undone. Exit
+code 1 if an index or a file differs. ffmpeg encodes.
 """
 
 import hashlib
@@ -28,10 +28,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from app.library import Library
 from common.cli import BAD_INPUT, DONE, PositiveInt, config_from, make_parser, option, run
 from common.files import digest_of
 from inference.clips import Cutting
 from inference.library.analysis import N_DIMENSIONS, Analyser, Analysis, open_analyser
+from inference.library.browse import ORDERS, Search
 from inference.library.fingerprint import BANDS, COLUMNS, likeness
 from inference.library.index import File, Index, IndexedModel
 from inference.library.precision import HeldOut, read_held_out, thresholds
@@ -239,6 +241,37 @@ def simulated(bench: LibraryBench, folder: Path) -> None:
         f"{after.ru_maxrss / 1024:.0f} MiB",
         flush=True,
     )
+    browsed(file, analyser.file, rng)
+
+
+def browsed(file: Path, model: Path, rng: np.random.Generator, n_draws: int = 200) -> None:
+    """Milliseconds that the page's server takes for what a visitor of a library asks."""
+    library = Library(file, model, None)
+    ((n,),) = Index(file).rows("SELECT count(*) FROM songs")
+
+    def page() -> object:
+        order = rng.choice(list(ORDERS))
+        return library.search(Search(order=order), int(rng.integers(n)))
+
+    def search() -> object:
+        words = f"song {rng.integers(1000)} art"
+        label = str(rng.choice(["", "class 3"]))
+        certainty = rng.choice(["", "perhaps"])
+        return library.search(Search(words, label, certainty, rng.choice(list(ORDERS))), 0)
+
+    asked = {"a page anywhere": page, "a search": search}
+    asked["a letter of all songs"] = lambda: library.search(Search(rng.choice(list("ams"))), 0)
+    asked["similar songs"] = lambda: library.similar(int(rng.integers(1, n + 1)))
+    for what, ask in asked.items():
+        ask()
+        times = []
+        for _ in range(n_draws):
+            began = time.perf_counter()
+            ask()
+            times.append(1000 * (time.perf_counter() - began))
+        middle, high = np.percentile(times, [50, 95])
+        print(f"on the page, {what}: p50 {middle:.0f} ms, p95 {high:.0f} ms", flush=True)
+    library.close()
 
 
 def random_song(

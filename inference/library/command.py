@@ -39,6 +39,7 @@ def scan(request: Request) -> int:
             _digest(analyser.file), clips or 0, analyser.file, analyser.model.classes
         )
         difference = compare(index, root)
+        index.add_root(absolute(root))
         note(index, difference)
         files = waiting(index, model, difference)
         print(
@@ -226,16 +227,11 @@ def correct(request: Request) -> int:
 
 def _songs(index: Index, model: IndexedModel) -> list[Song]:
     """The songs with the model's answers, and what somebody said where it was corrected."""
-    from data.corrections import beside, file_of, read_corrections
+    from inference.library.browse import corrected
 
-    table = beside(model.file)
-    said = read_corrections(table) if table.is_file() else []
-    by_digest = {one.digest: one.label for one in said}
-    by_path = {absolute(file_of(one, table)): one.label for one in said}  # tags may have changed
-    songs = []
+    said, songs = corrected(index, model), list[Song]()
     for song in index.songs(model):
-        label = by_digest.get(song.file.digest) or by_path.get(song.file.path)
-        if label in model.classes:
+        if label := said.get(song.id):
             sure = {name: float(name == label) for name in model.classes}
             answer = Prediction(song.prediction.path, label, 1.0, sure)
             song = replace(song, prediction=answer)
@@ -295,10 +291,12 @@ def _print(score: str, song: Song) -> None:
 def _opened(request: Request) -> Iterator[tuple[Index, IndexedModel]]:
     """The index and the model that is asked for; ValueError when it has answered for no song."""
     with Index(Path(request.library.index)) as index:
-        yield index, _chosen(index, index.models(), request.library.model)
+        yield index, chosen_model(index, request.library.model)
 
 
-def _chosen(index: Index, models: list[IndexedModel], given: str | None) -> IndexedModel:
+def chosen_model(index: Index, given: str | None) -> IndexedModel:
+    """The model of the index that is given, or the last one that was scanned with."""
+    models = index.models()
     if not models:
         raise ValueError(f"{index.file}: no model has been scanned with; scan MUSIC first")
     if given is None:

@@ -107,7 +107,9 @@ class Index:
             )
         self.file = file
         file.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = sqlite3.connect(file, timeout=60, isolation_level=None)
+        self.connection = sqlite3.connect(  # threads may share it that take turns
+            file, timeout=60, isolation_level=None, check_same_thread=False
+        )
         try:
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")
@@ -203,6 +205,18 @@ class Index:
         return next(m for m in self.models() if (m.digest, m.clips) == (digest, clips))
 
     # -- songs
+
+    def add_root(self, root: Path) -> None:
+        """Note a folder that was scanned; in indexes of before, the table is made here."""
+        with self.transaction():
+            self.connection.execute("CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY)")
+            self.connection.execute("INSERT OR IGNORE INTO roots VALUES (?)", (os.fsencode(root),))
+
+    def roots(self) -> list[Path]:
+        """The folders that were scanned."""
+        if not self.rows("SELECT name FROM sqlite_master WHERE name = 'roots'"):
+            return []
+        return [path_of(raw) for (raw,) in self.rows("SELECT path FROM roots")]
 
     def files(self, root: Path | None = None) -> dict[Path, tuple[int, File]]:
         """(number, file) of the songs, all or those below a folder, by their paths."""

@@ -132,9 +132,14 @@ def query_of_indexed(index: Index, model: IndexedModel, path: str) -> Query | No
         return None
     if place.exists() and place.stat().st_mtime_ns != known.file.mtime_ns:
         return None  # another song may stand there by now
-    embedding = index.embedding(model, known.id)
-    fingerprint = index.fingerprints(model, [known.id])[known.id]
-    return Query(embedding, place, known.file.digest, known.seconds, fingerprint)
+    return query_of_song(index, model, known)
+
+
+def query_of_song(index: Index, model: IndexedModel, song: Song) -> Query:
+    """The query for a song as the index has it."""
+    embedding = index.embedding(model, song.id)
+    fingerprint = index.fingerprints(model, [song.id])[song.id]
+    return Query(embedding, song.file.path, song.file.digest, song.seconds, fingerprint)
 
 
 def nearest(

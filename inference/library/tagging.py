@@ -10,9 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from common.files import whole_path
-from inference.library.delta import delta, restored
 from inference.library.index import File, Index, Song
-from inference.library.journal import Journal, JournalEntry
+from inference.library.journal import Journal, JournalEntry, delta, restored
 from inference.library.precision import Threshold
 from inference.prediction import LeftOut
 from render.audio.tags import read_tags, retagged, spelling

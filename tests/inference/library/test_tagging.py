@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.library.delta import delta, restored
+from inference.library.journal import delta, restored
 from inference.library.tagging import genres_with
 from render.audio.tags import SongTags, read_tags, retagged
 from tests.inference.library.helpers import Library
