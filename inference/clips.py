@@ -98,6 +98,12 @@ class Preprocessing:
 
     def of_recording(self, path: str, cutting: Cutting) -> Iterator[Clip]:
         """The clips of a recording in order; ValueError if it is none, or damaged from here on."""
+        for start, end, picture in self.drawn(path, cutting):
+            pixels = self.fit(picture)
+            yield Clip(path, pixels, (start, end), self.why_unsure(pixels))
+
+    def drawn(self, path: str, cutting: Cutting) -> Iterator[tuple[float, float, Image.Image]]:
+        """(start_s, end_s, picture as rendered) of the clips of a recording; as `of_recording`."""
         check_regular(path)
         if Path(path).suffix.lower() in PICTURES:
             read_picture(path)  # it is none, or is_picture would have said so: raises the reason
@@ -110,9 +116,7 @@ class Preprocessing:
 
         settings = self.facts.render
         hop = cutting.hop_of(Path(path), settings.clip_seconds)
-        for start, end, picture in pictures_of(path, settings, hop, cutting.n_clips):
-            pixels = self.fit(picture)
-            yield Clip(path, pixels, (start, end), self.why_unsure(pixels))
+        yield from pictures_of(path, settings, hop, cutting.n_clips)
 
 
 def is_picture(path: str | Path) -> bool:

@@ -4,16 +4,18 @@ import glob
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from data.images.read import list_pictures
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
+
+    Value: TypeAlias = str | Path | Image | np.ndarray  # what a model can be asked about
 
 STDIN = "-"
 MAX_STDIN = 4_000_000_000  # bytes: six hours of uncompressed sound
@@ -104,26 +106,31 @@ def standard_input_as_file(inputs: list[str]) -> Iterator[str | None]:
 
 
 @contextmanager
-def value_as_file(value: "str | Path | Image | np.ndarray", sr: int | None) -> Iterator[str]:
-    """A path as it is, or for as long as it is needed a file of a picture or of samples.
+def values_as_files(values: "Sequence[Value]", sr: int | None) -> Iterator[list[str]]:
+    """Paths as they are, and for as long as they are needed files of pictures and of samples.
 
     Samples are float (n,) or (n, channels) in [-1, 1], at `sr` Hz. Nothing is lost on the way, so
-    that they are answered as a file of them would be. Raises FileNotFoundError for a path at which
-    nothing is, ValueError for samples without their rate or of another shape or type.
+    that they are answered as a file of them would be. A file's stem is "picture" or "samples",
+    numbered where there are several values. Raises ValueError for samples without their rate or of
+    another shape or type.
     """
-    if isinstance(value, str | Path):
-        if not Path(value).exists():
-            raise FileNotFoundError(f"no file at {value}")
-        yield str(value)
+    if all(isinstance(value, str | Path) for value in values):
+        yield [str(value) for value in values]
         return
     with tempfile.TemporaryDirectory(prefix="spectrofold-") as folder:
-        if hasattr(value, "save"):
-            file = Path(folder) / "picture.png"
-            value.save(file)
-        else:
-            file = Path(folder) / "samples.wav"
-            _write_samples(file, value, sr)
-        yield str(file)
+        files = []
+        for i, value in enumerate(values):
+            number = f" {i}" if len(values) > 1 else ""
+            if isinstance(value, str | Path):
+                file = Path(value)
+            elif hasattr(value, "save"):
+                file = Path(folder) / f"picture{number}.png"
+                value.save(file)
+            else:
+                file = Path(folder) / f"samples{number}.wav"
+                _write_samples(file, value, sr)
+            files.append(str(file))
+        yield files
 
 
 def _write_samples(file: Path, y: "np.ndarray", sr: int | None) -> None:

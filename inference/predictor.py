@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from inference.clips import Cutting
-from inference.inputs import value_as_file
+from inference.inputs import values_as_files
 from inference.model import Model
 from inference.pipeline import (
     OnClip,
@@ -19,8 +19,7 @@ from render.parallel import n_cores
 from train.models.network import Network, OnnxNetwork, TorchNetwork, open_network
 
 if TYPE_CHECKING:
-    import numpy as np
-    from PIL.Image import Image
+    from inference.inputs import Value
 
 # Files from which on it pays to make an ONNX program of a torch network, which takes some seconds
 # once, and a third to a half of torch's time for every clip.
@@ -30,26 +29,49 @@ MANY_FILES = 20
 class Predictor(Model):
     """A model file ready to answer: `predictor(path)`; its classes are in `classes`."""
 
+    @overload
+    def __call__(
+        self, value: "Value", hop_seconds: float | None = None, *, sr: int | None = None
+    ) -> Prediction: ...
+
+    @overload
+    def __call__(
+        self, value: "list[Value]", hop_seconds: float | None = None, *, sr: int | None = None
+    ) -> list[Prediction | LeftOut]: ...
+
     def __call__(
         self,
-        value: "str | Path | Image | np.ndarray",
+        value: "Value | list[Value]",
         hop_seconds: float | None = None,
         *,
         sr: int | None = None,
-    ) -> Prediction:
+    ) -> Prediction | list[Prediction | LeftOut]:
         """The answer for a picture or a recording: its path, a PIL image, or samples at `sr` Hz.
 
         Samples are float (n,) or (n, channels) in [-1, 1]. hop_seconds: distance of the starts of
         two clips; default half a clip, and a whole clip in recordings of more than a minute. Raises
         FileNotFoundError if there is no such file, ValueError if it is neither or damaged.
+
+        For a list, the answer for each of its values, or why it has none.
         """
-        with value_as_file(value, sr) as path:
-            result = next(self.predict([path], hop_seconds=hop_seconds), None)
-        named = path if isinstance(value, str | Path) else Path(path).stem
+        if isinstance(value, list):
+            return self._answers(value, hop_seconds, sr)
+        if isinstance(value, str | Path) and not Path(value).exists():
+            raise FileNotFoundError(f"no file at {value}")
+        result = next(iter(self._answers([value], hop_seconds, sr)), None)
         if isinstance(result, Prediction):
-            return replace(result, path=named) if result.path == path else result
-        reason = result.reason if result else f"{path}: a table without rows"
-        raise ValueError(reason.replace(path, named))
+            return result
+        raise ValueError(result.reason if result else f"{value}: a table without rows")
+
+    def _answers(
+        self, values: "list[Value]", hop_seconds: float | None, sr: int | None
+    ) -> list[Prediction | LeftOut]:
+        """The answers for the values in order, each with the value's path or name."""
+        with values_as_files(values, sr) as files:
+            results = list(self.predict(files, hop_seconds=hop_seconds))
+        given = {str(value) for value in values if isinstance(value, str | Path)}
+        names = {file: Path(file).stem for file in files if file not in given}
+        return [_named(result, names.get(result.path, result.path)) for result in results]
 
     def predict(
         self,
@@ -96,6 +118,13 @@ class Predictor(Model):
         return Model(
             self.facts, network.as_onnx(self.facts.image) if n_files >= MANY_FILES else network
         )
+
+
+def _named(result: Prediction | LeftOut, name: str) -> Prediction | LeftOut:
+    """The result with this path."""
+    if isinstance(result, Prediction):
+        return replace(result, path=name)
+    return LeftOut(name, result.reason.replace(result.path, name))
 
 
 def load(file: str | Path) -> Predictor:

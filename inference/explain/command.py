@@ -1,4 +1,4 @@
-"""What python -m inference.explain does: pictures or a table to figures in a folder."""
+"""What python -m inference.explain does: pictures, songs or a table to figures in a folder."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ def explain(model_file: str, inputs: list[str], config: ExplainConfig) -> int:
     if facts.is_table:
         print(write_shap_figure(model, network, inputs, out))
         return DONE
-    pictures = predict_pictures(model, expand(inputs))
+    pictures = predict_pictures(model, expand(inputs), config.clips)
     for one in pictures.left_out:
         print(f"error: {printable(one.reason)}", file=sys.stderr)
     if not pictures.paths:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from common.cli import option
+from common.cli import PositiveInt, option
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class ExplainConfig:
     label: str | None = option(
         None, "the class whose evidence Grad-CAM shows; default the predicted one"
     )
+    clips: PositiveInt = option(3, "clips of each recording that are shown, spread over it")
     projection: Literal["tsne", "umap"] = option(
         "tsne", "how the map places pictures: t-SNE, or UMAP, which wants pip install umap-learn"
     )

@@ -1,12 +1,14 @@
-"""Pictures with what a model says of them, which every explanation starts from."""
+"""Pictures and clips of songs with what a model says of them: where every explanation starts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from data.images.read import read_picture, whole_picture
+from data.images.read import at_canvas, read_picture, whole_picture
+from inference.clips import Cutting, is_picture
 from inference.model import Model
 from inference.prediction import LeftOut
 
@@ -40,14 +42,19 @@ class PredictedPictures:
         return f"{Path(self.paths[i]).name}: {name} ({probability:.2f})"
 
 
-def predict_pictures(model: Model, files: list[str]) -> PredictedPictures:
-    """The model's answers to the files that are pictures; the others are left out."""
+def predict_pictures(model: Model, files: list[str], n_clips: int) -> PredictedPictures:
+    """The model's answers to pictures, and to n_clips spread over each recording.
+
+    A clip's path is the recording's with its first second, as song__20s.mp3. Files that are neither
+    are left out.
+    """
     spec = model.facts.image
     paths, pixels, left_out = [], [], []
     for path in files:
         try:
-            pixels.append(read_picture(path, spec.canvas, spec.drawing))
-            paths.append(path)
+            for name, picture in _pictures_of(model, path, n_clips):
+                paths.append(name)
+                pixels.append(picture)
         except ValueError as error:
             left_out.append(LeftOut(path, str(error)))
     inputs = np.empty((len(pixels), spec.height, spec.width, 3), dtype=np.uint8)
@@ -65,3 +72,14 @@ def predict_pictures(model: Model, files: list[str]) -> PredictedPictures:
         probabilities,
         tuple(left_out),
     )
+
+
+def _pictures_of(model: Model, path: str, n_clips: int) -> Iterator[tuple[str, np.ndarray]]:
+    """(path, pixels at the canvas) of a picture, or of clips of a recording."""
+    spec, file = model.facts.image, Path(path)
+    if is_picture(path):
+        yield path, read_picture(path, spec.canvas, spec.drawing)
+        return
+    for start, _, picture in model.drawn(path, Cutting(n_clips=n_clips)):
+        name = file.with_name(f"{file.stem}__{start:.0f}s{file.suffix}")
+        yield str(name), at_canvas(picture.convert("RGB"), picture.size, spec.canvas, spec.drawing)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,8 +18,9 @@ from PIL import Image
 from inference.clips import Preprocessing
 from inference.output import tag
 from inference.plot import clip_edges
+from inference.prediction import LeftOut, Prediction
 from predict import ClipPrediction, Predictor, load
-from tests.helpers import ROOT, run_script
+from tests.helpers import ROOT, run_module, run_script
 from tests.sounds import SR, notes, write_sound
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
@@ -95,6 +97,23 @@ def test_samples_and_pil_images_are_answered_as_their_files(
         assert model(image).probabilities == model(file).probabilities
 
 
+def test_a_list_of_values_is_answered_in_order_and_says_which_cannot(
+    heard: Path, model: Predictor, high: Path
+) -> None:
+    y, sr = soundfile.read(high)
+    file = min((heard.parent.parent / "spectrograms/low").glob("*.png"))
+    with Image.open(file) as image:
+        picture, samples, path, lost, empty = model(
+            [image, y, str(high), "nowhere.mp3", y[:1]], sr=sr
+        )
+    assert isinstance(picture, Prediction) and isinstance(samples, Prediction)
+    assert picture.probabilities == pytest.approx(model(file).probabilities, abs=1e-6)
+    assert samples.probabilities == pytest.approx(model(high).probabilities, abs=1e-6)
+    assert (picture.path, samples.path, path.path) == ("picture 0", "samples 1", str(high))
+    assert isinstance(lost, LeftOut) and lost.reason == "nowhere.mp3: no such file"
+    assert empty.path == "samples 4"
+
+
 def test_what_cannot_be_answered_says_what_was_expected(model: Predictor) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file at nowhere\.mp3"):
         model("nowhere.mp3")
@@ -104,6 +123,23 @@ def test_what_cannot_be_answered_says_what_was_expected(model: Predictor) -> Non
         model(np.zeros((2, 8000)), sr=8000)
     with pytest.raises(ValueError, match="samples of type int16"):
         model(np.zeros(8000, np.int16), sr=8000)
+
+
+def test_clips_of_a_song_are_explained_in_its_seconds(
+    heard: Path, high: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.mp3"
+    broken.write_bytes(b"no sound")
+    done = run_module("inference.explain", heard, high, broken, "--clips", "2", "--out", tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith(f"error: {broken}: ")
+    files = [Path(line) for line in done.stdout.splitlines()]
+    assert [file.parent for file in files] == [tmp_path, tmp_path]
+    first, second = (re.fullmatch(rf"{high.stem}__(\d+)s\.png", file.name) for file in files)
+    assert first and second and int(first[1]) < int(second[1])
+    for file in files:
+        with Image.open(file) as image:
+            assert min(image.size) > 300
 
 
 def test_the_timeline_changes_class_at_the_joint(model: Predictor, tmp_path: Path) -> None:
