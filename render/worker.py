@@ -5,7 +5,9 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,9 +56,14 @@ class Job:
         """Changes with everything, other than the sound, that the pictures depend on."""
         r = self.recording
         facts = [r.name, r.label, r.group, r.split, self.clips]
-        facts += [self.settings.to_dict(), self.clip_settings.to_dict()]
+        facts += _plain(self.settings, self.clip_settings)
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _plain(settings: RenderSettings, clip_settings: ClipSettings) -> list[dict[str, Any]]:
+    return [settings.to_dict(), clip_settings.to_dict()]
 
 
 @dataclass(frozen=True)
@@ -144,8 +151,7 @@ def _pieces(job: Job, chunks: "_Counted", total: int) -> Iterator[tuple[int, Pie
 def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[ClipRow, bytes]:
     """A clip's row of the table and its PNG file."""
     settings, r = job.settings, job.recording
-    magnitude = np.abs(y)
-    peak = float(magnitude.max())
+    peak = max(float(y.max()), -float(y.min()))
     short = len(y) < piece.length - round(SLACK * settings.sr)
     suffix = f"__{piece.augmentation}" if piece.kind else ""
     row = ClipRow(
@@ -159,7 +165,7 @@ def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[ClipRow, 
         augmentation=piece.augmentation,
         source=r.source,
         silent=peak < SILENT,
-        clipped=peak >= FULL and bool((magnitude >= FULL).mean() > CLIPPED),
+        clipped=peak >= FULL and bool((np.abs(y) >= FULL).mean() > CLIPPED),
         filled={"repeat": "repeated"}.get(settings.short, "padded") if short else "",
         split=r.split,
     )

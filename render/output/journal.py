@@ -160,9 +160,10 @@ class Journal:
                 clips[row.label] += len(entry.rows)
                 columns = (*COLUMNS, "split") if row.split else columns
         cells = (
-            [row.to_dict().get(name, "") for name in columns]
+            [values.get(name, "") for name in columns]
             for _, source in sorted(order)
             for row in sorted(self[source].rows, key=lambda row: row.path)
+            for values in [row.to_dict()]
         )
         write_csv(self.folder / "clips.csv", columns, cells)
         if failures:
