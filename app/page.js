@@ -56,7 +56,12 @@ function drawHeat(root, { picture, about }) {
   root.replaceChildren(make("img", { src: picture, alt: about }));
 }
 
-const parts = [follow("answer", drawAnswer), follow("heat", drawHeat), follow("table", drawTable),
+/** Gradio names the places for files by other words than stand in them. */
+function nameByText() {
+  for (const place of document.querySelectorAll(".upload-container")) place.removeAttribute("aria-label");
+}
+
+const parts = [nameByText, follow("answer", drawAnswer), follow("heat", drawHeat), follow("table", drawTable),
   follow("library", drawLibrary)];
 new MutationObserver(() => parts.forEach((part) => part()))
   .observe(document.documentElement, { childList: true, subtree: true, characterData: true });

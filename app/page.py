@@ -104,24 +104,16 @@ def _one(service: Service, corrections: Corrections | None) -> None:
     file, recorded = _inputs(model.facts)
     source = gr.State()
     answer = gr.Markdown(WAITING, elem_id="answer", latex_delimiters=[])
-    if corrections:
-        _correct(corrections, model.classes, source)
+    wrong = [_correct(corrections, model.classes, source)] if corrections else []
     ask = gr.Button("Show Grad-CAM", visible=False, elem_id="explain", size="sm")
     heat = gr.Markdown(elem_id="heat", visible=False, latex_delimiters=[])
     clips, timeline = _clip_table()
 
     def show(path: str | None) -> list[Any]:
-        hidden = gr.update(visible=False)
+        hidden, answered = gr.update(visible=False), gr.update(visible=True)
         if path is None:
-            return [
-                WAITING,
-                hidden,
-                gr.update(value=None, visible=False),
-                hidden,
-                hidden,
-                None,
-                None,
-            ]
+            empty = gr.update(value=None, visible=False)
+            return [WAITING, hidden, empty, hidden, [], None, *(hidden for _ in wrong)]
         prediction, picture = service.show(path)
         return [
             answer_view(prediction, picture, path, model.classes, model.facts.render),
@@ -130,12 +122,13 @@ def _one(service: Service, corrections: Corrections | None) -> None:
             gr.update(visible=bool(prediction.timeline)),
             timeline_rows(prediction),
             path,
+            *(answered for _ in wrong),
         ]
 
     def explain(path: str | None) -> Any:
         return gr.update(value=heat_view(service.explain(_given(path))), visible=True)
 
-    outputs = [answer, ask, heat, clips, timeline, source]
+    outputs = [answer, ask, heat, clips, timeline, source, *wrong]
     file.change(in_words(show), file, outputs, api_visibility="private")
     recorded.stop_recording(in_words(show), recorded, outputs, api_visibility="private")
     ask.click(in_words(explain), source, heat, api_visibility="private")
@@ -162,9 +155,11 @@ def _inputs(facts: ModelFacts) -> tuple[Any, Any]:
     return file, recorded
 
 
-def _correct(corrections: Corrections, classes: Sequence[str], source: gr.State) -> None:
-    """What a visitor with the password sees: a class to choose for the file in `source`."""
-    with gr.Accordion("This answer is wrong", open=False, elem_id="correct"):
+def _correct(corrections: Corrections, classes: Sequence[str], source: gr.State) -> gr.Accordion:
+    """What a visitor with the password sees of an answer: a class for the file in `source`."""
+    with gr.Accordion(
+        "This answer is wrong", open=False, visible=False, elem_id="correct"
+    ) as wrong:
         label = gr.Dropdown(list(classes), value=None, label="It is really")
         button = gr.Button("Correct it", size="sm")
         gr.Markdown("The file is then kept beside the model, which can learn from it.")
@@ -175,6 +170,7 @@ def _correct(corrections: Corrections, classes: Sequence[str], source: gr.State)
         return f"Noted: {plain(noted.label)}. {corrections.summary()}"
 
     button.click(in_words(correct), [source, label], said, api_visibility="private")
+    return wrong
 
 
 def _clip_table() -> tuple[gr.Accordion, gr.Dataframe]:

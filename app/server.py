@@ -99,7 +99,7 @@ def _launch(
     own_routes: "list[Route]",
 ) -> None:
     """Have the page answered in threads of its own; own_routes: addresses beside Gradio's."""
-    from app.view import css, head
+    from app.view import css, head, theme
 
     names = own_names((config.host_names or "").split(","), config.share)
     guard = Middleware(Guard, names, folder, round(1e6 * limits.max_waiting_mb))
@@ -115,6 +115,7 @@ def _launch(
             ssr_mode=False,
             footer_links=["api"],
             css=css(),
+            theme=theme(),
             head=head(),
             run_history=False,
             enable_monitoring=False,

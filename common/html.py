@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from PIL import Image
 def fill_template(template: Path, **values: object) -> str:
     """The text of a Jinja template with the values; in `<name>.html.jinja` they are escaped.
 
-    Pages extend templates/base.html.jinja: one typography, light, dark and printed.
+    Pages extend templates/base.html.jinja: one typography, light, dark and printed. `date` is
+    today's.
     """
     html = template.name.endswith(".html.jinja")
     environment = Environment(
@@ -25,6 +27,7 @@ def fill_template(template: Path, **values: object) -> str:
         trim_blocks=not html,
     )
     environment.filters["cell"] = _cell
+    environment.globals["date"] = time.strftime("%Y-%m-%d")
     return environment.get_template(template.name).render(**values)
 
 

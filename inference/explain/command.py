@@ -10,6 +10,7 @@ from data.tabular.csv_file import read_rows
 from inference.explain.config import ExplainConfig
 from inference.explain.embedding_map import write_map
 from inference.explain.gradcam_figure import axes_of, write_figures
+from inference.explain.page import write_columns
 from inference.explain.pictures import predict_pictures
 from inference.inputs import expand
 from inference.model import Model
@@ -24,7 +25,7 @@ def explain(model_file: str, inputs: list[str], config: ExplainConfig) -> int:
         raise ValueError(f"{model_file}: explanations need the weights: give model.pth")
     model, out = Model(facts, network), Path(config.out)
     if facts.is_table:
-        print(write_shap_figure(model, network, inputs, out))
+        print(*write_shap_figure(model, network, inputs, out), sep="\n")
         return DONE
     pictures = predict_pictures(model, expand(inputs), config.clips)
     for one in pictures.left_out:
@@ -41,13 +42,18 @@ def explain(model_file: str, inputs: list[str], config: ExplainConfig) -> int:
     return SOME_LEFT_OUT if pictures.left_out else DONE
 
 
-def write_shap_figure(model: Model, network: TorchNetwork, inputs: list[str], out: Path) -> Path:
-    """Draw how much each column of a table moves the probabilities; the file."""
+def write_shap_figure(
+    model: Model, network: TorchNetwork, inputs: list[str], out: Path
+) -> tuple[Path, Path]:
+    """Draw how much each column of a table moves the probabilities; the figure and its page."""
     if len(inputs) != 1:
         raise ValueError(f"a model of tables explains one CSV; {len(inputs)} inputs are given")
     columns = model.facts.columns
     _, values = read_rows(Path(inputs[0]), columns)
-    file = out / "shap.png"
+    file, page = out / "shap.png", out / "explanation.html"
     found = shap_values(network.module, model.facts.temperature, values)
-    save_figure(draw_summary(found, columns, model.classes), file)
-    return file
+    figure = draw_summary(found, columns, model.classes)
+    save_figure(figure, file)
+    about = f"{model.facts.backbone}, {len(model.classes)} classes"
+    write_columns(page, figure, Path(inputs[0]).name, len(found), about)
+    return file, page

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from common.plots import empty_figure, save_figure
+from inference.explain.page import N_SHOWN, ExplainedPicture, explained, write_pictures
 from inference.explain.pictures import PredictedPictures
 from render.settings import RenderSettings
 from render.spectrogram.preview import first_ticks
@@ -53,25 +54,38 @@ def write_figures(
 ) -> list[Path]:
     """Draw Grad-CAM and attention, as far as the network has them, of each picture; the files.
 
-    label: the class that is explained, or None for the predicted one.
+    The last one is a page of the first figures. label: the class that is explained, or None for the
+    predicted one.
     """
-    classes, written = pictures.classes, list[Path]()
+    classes, written, shown = pictures.classes, list[Path](), list[ExplainedPicture]()
     if label is not None and label not in classes:
         raise ValueError(f"--label {label}: the model knows {', '.join(classes)}")
+    attention = None
     for i, path in enumerate(pictures.paths):
-        probabilities, pixels = pictures.probabilities[i], pictures.pixels[i]
+        probabilities = pictures.probabilities[i]
         index = int(probabilities.argmax()) if label is None else classes.index(label)
         title = pictures.title(i)
         if label is not None:
             title += f"; explained: {label} ({probabilities[index]:.2f})"
         heat, attention = heat_and_attention(network, pictures.images(slice(i, i + 1)), index)
-        if heat is not None:
-            size = (pixels.shape[1], pixels.shape[0])
-            heat = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR))
+        pixels = pictures.pixels[i]
+        figure = draw(pixels, axes, title, heat=_at_size_of(pixels, heat), attention=attention)
         file = _free(out / f"{Path(path).stem}.png", written)
-        save_figure(draw(pixels, axes, title, heat=heat, attention=attention), file)
+        save_figure(figure, file)
         written.append(file)
-    return written
+        if len(shown) < N_SHOWN:
+            shown.append(explained(pictures, i, classes[index], figure))
+    page = out / "explanation.html"
+    write_pictures(page, shown, pictures, attention=attention is not None)
+    return [*written, page]
+
+
+def _at_size_of(pixels: np.ndarray, heat: np.ndarray | None) -> np.ndarray | None:
+    """The heat (h, w) at the size of the picture (H, W, 3)."""
+    if heat is None:
+        return None
+    size = (pixels.shape[1], pixels.shape[0])
+    return np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR))
 
 
 def heat_and_attention(

@@ -189,7 +189,13 @@ def status(url: str, method: str = "GET", **headers: str) -> int:
 
 @needs_chromium
 @pytest.mark.slow
-def test_without_the_password_nothing_is_told(served: Served) -> None:
+def test_without_the_password_nothing_is_told(served: Served, tmp_path: Path) -> None:
+    stranger = served.tab.context.browser.new_page()  # without the cookies of the visitor
+    stranger.goto(served.url)
+    stranger.get_by_label("password").wait_for()
+    found = violations(stranger, axe_program(tmp_path))
+    assert [one for one in found if not one.startswith("document-title")] == []  # it is Gradio's
+    stranger.close()
     for path in ("songs", "similar/1", "sound/1"):
         assert status(f"{served.url}/library/{path}") == 401
         assert status(f"{served.url}/library/{path}", Cookie="access-token-x=1") == 401

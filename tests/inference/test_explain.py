@@ -123,7 +123,11 @@ def test_a_picture_is_drawn_with_its_heat(trained: Run, stripes: Path, tmp_path:
     assert done.returncode == 3, done.stderr
     assert "broken.png: not a picture" in done.stderr
     files = [tmp_path / "out" / f"{picture.stem}.png" for picture in pictures]
-    assert done.stdout.splitlines() == [str(file) for file in files]
+    page = tmp_path / "out" / "explanation.html"
+    assert done.stdout.splitlines() == [str(file) for file in [*files, page]]
+    shown = page.read_text(encoding="utf-8")
+    assert shown.count("data:image/webp;base64,") == 2 and "http" not in shown
+    assert all(f">{picture.name}</a>" in shown for picture in pictures)
     for file in files:
         with Image.open(file) as image:
             assert image.width > 600 and image.height > 400

@@ -1,7 +1,6 @@
 """report.html: one self-contained page, the answer first."""
 
 import platform
-import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -87,7 +86,6 @@ def write_report(run: Path, report: RunReport, finished: list[Progress], tested:
         Path(__file__).with_name("report.html.jinja"),
         report=report,
         results=results,
-        date=time.strftime("%Y-%m-%d"),
         figures=_inline(inside),
         frozen=frozen,
         gallery=gallery_of(tested, trusted=not results.estimate.off_calibration),

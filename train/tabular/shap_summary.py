@@ -53,5 +53,5 @@ def draw_summary(found: np.ndarray, columns: Sequence[str], classes: Sequence[st
     axes.set_yticks(places, [columns[i] for i in order], fontsize=8)
     axes.set_xlabel("mean |SHAP value|: how far the column moves the probabilities")
     if len(classes) <= N_COLUMNS:
-        axes.legend(fontsize=7, loc="lower right")
+        axes.legend(fontsize=7, loc="lower right", frameon=False)
     return figure
