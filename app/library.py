@@ -33,6 +33,7 @@ from inference.library.browse import (
 from inference.library.command import chosen_model
 from inference.library.index import Index, Song
 from inference.library.similar import Embeddings, nearest, query_of_song
+from inference.prediction import NONE
 
 N_SIMILAR = 20
 RELOAD_SECONDS = 30.0  # for which embeddings are used while a scan adds others
@@ -149,7 +150,7 @@ def _plain(song: Song, roots: list[Path], said: str | None) -> dict[str, Any]:
         "artist": printable(song.tags.artist),
         "file": printable(str(path.relative_to(root))),
         "seconds": song.seconds,
-        "class": p.label,
+        "class": p.label or NONE,
         "probability": p.probability,
         "certainty": certainty_of(song, said),
         "said": said,

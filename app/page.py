@@ -57,7 +57,9 @@ def build(
     """
     model = service.model
     with Page(title="Spectrofold", analytics_enabled=False) as page:
-        gr.Markdown(greeting(model.classes, hears=model.facts.render is not None))
+        facts = model.facts
+        several = facts.several is not None
+        gr.Markdown(greeting(facts.classes, hears=facts.render is not None, several=several))
         with gr.Tab("One file"):
             _one(service, corrections)
         with gr.Tab("Several files"):
@@ -242,13 +244,19 @@ def _given(path: str | None) -> str:
     return path
 
 
-def greeting(classes: Sequence[str], *, hears: bool) -> str:
-    """The page's first sentence, Markdown."""
+def greeting(classes: Sequence[str], *, hears: bool, several: bool = False) -> str:
+    """The page's first sentence, Markdown. several: the model gives several labels."""
     shown = [plain(name) for name in classes[:MOST_NAMED]]
     more = len(classes) - len(shown)
     names = ", ".join(shown) + (f" and {more} more" if more else "")
     what = "song" if hears else "picture"
     where = " It shows where in the song it hears what." if hears else ""
+    if several:
+        return (
+            f"# Which classes has this {what}?\nDrop a {what}: this page says which of "
+            f"{len(classes)} classes it has, one, several or none ({names}), and how sure it is of "
+            f"each.{where}"
+        )
     return (
         f"# Which class is this {what}?\nDrop a {what}: this page says which of {len(classes)} "
         f"classes it is ({names}), and how sure it is.{where}"

@@ -67,7 +67,8 @@ def _serve(
 
     room = round(1e6 * limits.max_waiting_mb)
     # Only who gave the password may teach the model.
-    corrections = Corrections(model_file, model.classes, room) if auth else None
+    noted = auth and not model.facts.several  # a correction names one class
+    corrections = Corrections(model_file, model.classes, room) if noted else None
     library = Library(Path(config.library), model_file, corrections) if config.library else None
     service = Service(model, limits, report=model_file.with_name("report.html"))
     service.start()

@@ -79,7 +79,7 @@ class Service:
                 if probability > clearest.get(index, (0.0,))[0]:
                     clearest[index] = (float(probability), clip)
 
-        label = self._answer(path, keep).label
+        label = self._answer(path, keep).top(1)[0][0]
         index = self.model.classes.index(label)
         probability, clip = clearest[index]
         with self._drawing:

@@ -15,7 +15,7 @@ from app.service import HEADINGS
 from common.html import data_uri
 from common.plots import class_colours
 from inference.output import as_dict, clock, sentence
-from inference.prediction import Prediction
+from inference.prediction import NONE, Prediction
 from render.settings import RenderSettings
 from render.spectrogram.preview import hertz_labels
 
@@ -103,7 +103,7 @@ def table_view(rows: list[list[str]]) -> str:
 def timeline_rows(prediction: Prediction) -> list[list[str]]:
     """Rows (from, to, class, probability, remark) of the clips."""
     return [
-        [clock(m.start_s), clock(m.end_s), m.label, f"{m.probability:.2f}", m.unsure or ""]
+        [clock(m.start_s), clock(m.end_s), m.label or NONE, f"{m.probability:.2f}", m.unsure or ""]
         for m in prediction.timeline
     ]
 

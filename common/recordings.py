@@ -1,4 +1,4 @@
-"""Recordings and their pictures: types of files, which belong together, the mean of the clips."""
+"""Recordings and their pictures: file types, labels, which belong together, means of clips."""
 
 import numpy as np
 
@@ -11,6 +11,13 @@ SOUNDS_THROUGH_FFMPEG = frozenset(
     (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".mkv", ".mov", ".ac3", ".ape", ".wv")
 ) | {".xm", ".it", ".mod", ".s3m"}
 SOUNDS = SOUNDS_DIRECT | SOUNDS_THROUGH_FFMPEG
+SEPARATOR = ";"  # between the labels of one song
+
+
+def split_labels(cell: str) -> tuple[str, ...]:
+    """The labels in a cell, `rock;jazz`: each once, in their order, without spaces around them."""
+    names = (name.strip() for name in cell.split(SEPARATOR))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def recording_of(path: str) -> str:

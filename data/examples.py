@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from common.recordings import SEPARATOR
+
 
 @dataclass(frozen=True)
 class Examples:
     """All pictures of an image folder, sorted by path.
 
-    paths: str (n,), relative to root, with "/"; labels: int64 (n,) into `classes`; groups and
+    paths: str (n,), relative to root, with "/"; labels: int64 (n,) into `classes`, or where songs
+    may have several labels float32 (n, C), 1 for each that one has and 0 for the others; groups and
     recordings: str (n,); augmented: bool (n,), clips that only training may see; left_out:
     {path: why a picture of the folder is none of them}; corrected: bool (n,), of recordings that
     somebody corrected, which lie elsewhere; None where there are none.
@@ -46,13 +49,47 @@ class Examples:
         )
 
     @property
+    def several_labels(self) -> bool:
+        """Whether an example may have several labels."""
+        return self.labels.ndim == 2
+
+    def of_class(self, label: int) -> np.ndarray:
+        """Whether each example has the label, bool (n,)."""
+        has: np.ndarray = self.labels[:, label] > 0 if self.several_labels else self.labels == label
+        return has
+
+    def label_names(self) -> list[str]:
+        """The label of each example, or all of its labels, `jazz;rock`."""
+        return label_names(self.labels, self.classes)
+
+    @property
     def is_corrected(self) -> np.ndarray:
         """`corrected`, bool (n,) in any case."""
         return np.zeros(len(self), dtype=bool) if self.corrected is None else self.corrected
 
     def groups_in_several_classes(self) -> list[str]:
-        """Names of the groups that have examples of more than one class, sorted."""
+        """Names of the groups that have examples of more than one class, sorted.
+
+        None where every song may be of several.
+        """
+        if self.several_labels:
+            return []
         labels: dict[str, set[int]] = {}
         for group, label in zip(self.groups.tolist(), self.labels.tolist(), strict=True):
             labels.setdefault(group, set()).add(label)
         return sorted(group for group, several in labels.items() if len(several) > 1)
+
+
+def label_names(labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    """The names of labels int (n,), or of all that are set in (n, C): `jazz;rock`."""
+    if labels.ndim == 1:
+        return [classes[label] for label in labels]
+    return [SEPARATOR.join(classes[i] for i in np.flatnonzero(row)) for row in labels]
+
+
+def majority_of(labels: np.ndarray) -> int | np.ndarray:
+    """What most examples are labelled: a class, or of several labels the commonest row (C,)."""
+    if labels.ndim == 1:
+        return int(np.bincount(labels).argmax())
+    rows, counts = np.unique(labels, axis=0, return_counts=True)
+    return rows[counts.argmax()]

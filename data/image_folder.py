@@ -3,13 +3,14 @@
 import csv
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from torchvision.datasets import ImageFolder
 
 from common.files import open_csv
-from common.recordings import PICTURES, SOUNDS, recording_of
+from common.recordings import PICTURES, SOUNDS, recording_of, split_labels
 from common.text import printable
 from data.config import check_image_folder
 from data.examples import Examples
@@ -86,12 +87,16 @@ def scan(root: str | Path, group: str = "group") -> Examples:
     """The examples of `root`/<class>/<picture>; groups from clips.csv, else from the file names.
 
     group: the column of clips.csv, or "none" for each picture alone. Where `group` itself is not
-    filled in, it is what precedes the last `__` in the file name, else its stem. Raises ValueError
-    when the folder or the column is missing, it is a Python package, or fewer than two classes have
-    pictures.
+    filled in, it is what precedes the last `__` in the file name, else its stem. Where the table
+    has a column `labels`, `rock;jazz`, that names the classes, and the folders are folders. Raises
+    ValueError when the folder or the column is missing, it is a Python package, or fewer than two
+    classes have pictures.
     """
     root = Path(root)
     check_image_folder(root)
+    table = _ClipTable.read(root, group)
+    if table.labels:
+        return _several_labels(root, table)
     folder = _ClassFolders(str(root), allow_empty=True)
     cut = len(str(root)) + 1
     left_out = _unwritable(root, [path[cut:] for path, _ in folder.samples])
@@ -108,9 +113,32 @@ def scan(root: str | Path, group: str = "group") -> Examples:
         raise ValueError(_expectation(root, found))
     order = np.argsort(paths, kind="stable")  # quick where they are nearly in order
     paths, labels = paths[order], np.searchsorted(filled, labels[order])
-    groups, recordings, augmented = _provenance(root, paths, group)
     classes = tuple(folder.classes[label] for label in filled)
-    return Examples(root, classes, paths, labels, groups, recordings, augmented, left_out)
+    return Examples(root, classes, paths, labels, *table.provenance(paths), left_out)
+
+
+def _several_labels(root: Path, table: "_ClipTable") -> Examples:
+    """The examples of the pictures below `root`, each with the labels that the table gives it."""
+    cut = len(str(root)) + 1
+    found = sorted(path[cut:] for path in _pictures_below(str(root)))
+    left_out = _unwritable(root, found) | {
+        path: f"{root}/{path}: {root}/clips.csv gives it no labels"
+        for path in found
+        if not table.labels.get(path)
+    }
+    paths = [path for path in found if path not in left_out]
+    classes = tuple(sorted({name for path in paths for name in table.labels[path]}))
+    if len(classes) < 2:
+        raise ValueError(
+            f"{root}/clips.csv gives the pictures {len(classes)} labels in its column `labels`; "
+            "expected two at least, as rock;jazz"
+        )
+    label_of = {name: i for i, name in enumerate(classes)}
+    labels = np.zeros((len(paths), len(classes)), np.float32)
+    for row, path in zip(labels, paths, strict=True):
+        row[[label_of[name] for name in table.labels[path]]] = 1
+    named = np.array(paths, dtype=str)
+    return Examples(root, classes, named, labels, *table.provenance(named), left_out)
 
 
 def _unwritable(root: Path, paths: list[str]) -> dict[str, str]:
@@ -141,37 +169,47 @@ def _names_below(root: str | Path) -> Iterator[str]:
         yield from names
 
 
-def _provenance(
-    root: Path, paths: np.ndarray, group: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Group, recording and augmented of each path: from the clip table, else from its name."""
-    columns, table = _clip_columns(root, (group, "recording", "augmentation"))
-    if group not in (*columns, "group", "none"):
-        raise ValueError(
-            f"--group {group}: {root}/clips.csv has no such column; it has "
-            f"{', '.join(columns) or 'no rows or is missing'}"
-        )
-    # Plain strings and no Path: of a million pictures each of these takes a second.
-    known = [table.get(path, ("", "", "")) for path in paths.tolist()]
-    own = [recording_of(path) for path in paths.tolist()]
-    # One name in two classes may be one song or two: one group keeps the split honest in both
-    # cases; two recordings keep their answers apart.
-    recordings = [named or name for (_, named, _), name in zip(known, own, strict=True)]
-    groups = [named or n.rpartition("/")[2] for (named, _, _), n in zip(known, own, strict=True)]
-    augmented = np.array([augmentation != "" for _, _, augmentation in known])
-    return paths if group == "none" else np.array(groups), np.array(recordings), augmented
+@dataclass(frozen=True)
+class _ClipTable:
+    """What clips.csv says of each path; nothing where there is none.
 
+    group: the column that was asked for, "none" for each picture alone; cells: (group, recording,
+    augmentation) of each path; labels: where the column is filled in.
+    """
 
-def _clip_columns(
-    root: Path, names: tuple[str, ...]
-) -> tuple[list[str], dict[str, tuple[str, ...]]]:
-    """(all columns, {path: its cells in the columns `names`, or ""}) of root/clips.csv."""
-    cells: dict[str, tuple[str, ...]] = {}
-    columns: list[str] = []
-    for row in _clip_rows(root):
-        columns = columns or list(row)
-        cells[row["path"]] = tuple(row.get(name) or "" for name in names)
-    return columns, cells
+    group: str
+    cells: dict[str, tuple[str, ...]]
+    labels: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def read(cls, root: Path, group: str) -> "_ClipTable":
+        """The table of `root`; ValueError if it lacks the column."""
+        columns, cells, labels = list[str](), {}, {}
+        names = (group, "recording", "augmentation")
+        for row in _clip_rows(root):
+            columns = columns or list(row)
+            cells[row["path"]] = tuple(row.get(name) or "" for name in names)
+            if cell := row.get("labels"):
+                labels[row["path"]] = split_labels(cell)
+        if group not in (*columns, "group", "none"):
+            raise ValueError(
+                f"--group {group}: {root}/clips.csv has no such column; it has "
+                f"{', '.join(columns) or 'no rows or is missing'}"
+            )
+        return cls(group, cells, labels)
+
+    def provenance(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Group, recording and augmented of each path: from the table, else from its name."""
+        # Plain strings and no Path: of a million pictures each of these takes a second.
+        known = [self.cells.get(path, ("", "", "")) for path in paths.tolist()]
+        own = [recording_of(path) for path in paths.tolist()]
+        # One name in two classes may be one song or two: one group keeps the split honest in both
+        # cases; two recordings keep their answers apart.
+        recordings = [named or name for (_, named, _), name in zip(known, own, strict=True)]
+        groups = [named or n.rpartition("/")[2] for (named, *_), n in zip(known, own, strict=True)]
+        augmented = np.array([augmentation != "" for _, _, augmentation in known])
+        alone = self.group == "none"
+        return paths if alone else np.array(groups), np.array(recordings), augmented
 
 
 def read_clip_table(root: Path) -> dict[str, dict[str, str]]:

@@ -19,8 +19,7 @@ _ALIASES |= {"train": TRAIN, "training": TRAIN, "test": TEST, "testing": TEST}
 def write_split(file: Path, examples: Examples, split: Split) -> None:
     """Write the split, one row per example."""
     columns = ["path", "label", "group", *map(_column, range(len(split.parts)))]
-    labels = np.array(examples.classes)[examples.labels]
-    rows = zip(examples.paths, labels, examples.groups, *split.parts, strict=True)
+    rows = zip(examples.paths, examples.label_names(), examples.groups, *split.parts, strict=True)
     write_csv(file, columns, rows)
 
 

@@ -105,21 +105,25 @@ def assign_parts(
 
     Examples of one group share a part and each class is spread evenly. The groups of a class that
     has one or two are not tested, and one that is a class's only one is trained on in every fold.
-    Raises ValueError when a class has one example, or none has three groups.
+    labels: int (n,), or of several labels (n, C), where a class may have one example. Raises
+    ValueError when a class has one otherwise, or none has three groups.
     """
-    n_groups = {label: len(np.unique(groups[labels == label])) for label in np.unique(labels)}
-    for label in n_groups:
-        if (labels == label).sum() == 1:
+    masks = _class_masks(labels)
+    n_groups = {label: len(np.unique(groups[mine])) for label, mine in masks.items()}
+    for label, mine in masks.items():
+        if mine.sum() == 1 and labels.ndim == 1:
             raise ValueError(
                 f"class {classes[label]} has 1 group(s), and nothing but one picture in it: add "
                 "recordings or leave the class out"
             )
     part = np.full(len(labels), TRAIN, dtype="U16")
-    scarce = np.isin(labels, [label for label, n in n_groups.items() if n < LEAST_GROUPS])
-    order = np.lexsort((labels, groups))
+    scarce = np.zeros(len(labels), dtype=bool)
+    for label, mine in masks.items():
+        scarce |= mine & (n_groups[label] < LEAST_GROUPS)
+    order = _order(labels, groups)
     order = order[~np.isin(groups, groups[scarce])[order]]
-    n_groups = {label: len(np.unique(groups[order][labels[order] == label])) for label in n_groups}
-    enough = [n for n in n_groups.values() if n >= LEAST_GROUPS]
+    n_left = [len(np.unique(groups[order][mine[order]])) for mine in masks.values()]
+    enough = [n for n in n_left if n >= LEAST_GROUPS]
     if not enough:
         raise ValueError(
             f"no class has {LEAST_GROUPS} groups, one each for training, validation and test: add "
@@ -140,9 +144,9 @@ def assign_folds(
 
     What is a class's only group is in none of them.
     """
-    order = np.lexsort((labels, groups))
+    order = _order(labels, groups)
     rest = order[part[order] != TEST]
-    own = [np.unique(groups[labels == label]) for label in np.unique(labels)]
+    own = [np.unique(groups[mine]) for mine in _class_masks(labels).values()]
     alone = [names[0] for names in own if len(names) == 1]
     rest = rest[~np.isin(groups[rest], alone)]
     if n_folds:
@@ -152,6 +156,19 @@ def assign_folds(
     part = part.copy()
     part[rest] = (fold + 1).astype(str)
     return part
+
+
+def _class_masks(labels: np.ndarray) -> dict[int, np.ndarray]:
+    """{label: which examples have it, bool (n,)} of every label that an example has."""
+    if labels.ndim == 2:
+        return {int(i): labels[:, i] > 0 for i in np.flatnonzero(labels.any(axis=0))}
+    return {label: labels == label for label in np.unique(labels)}
+
+
+def _order(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The examples by group and label: the same whatever order they are in."""
+    columns = labels.T if labels.ndim == 2 else [labels]
+    return np.lexsort((*columns, groups))
 
 
 @contextmanager
@@ -171,17 +188,45 @@ def _as_ratio(fraction: float) -> tuple[int, int]:
 def _held_out(labels: np.ndarray, groups: np.ndarray, *, n_splits: int, seed: int) -> np.ndarray:
     """Number 0..n_splits-1 of the part that holds each example out, int (n,)."""
     # scikit-learn wants a class with a picture for every part.
-    if (n := min(len(np.unique(groups)), int(np.bincount(labels).max()))) < n_splits:
+    most = max(int(mine.sum()) for mine in _class_masks(labels).values())
+    if (n := min(len(np.unique(groups)), most)) < n_splits:
         raise ValueError(
             f"{n} groups cannot make {n_splits} parts; lower --folds, raise --test-fraction or add "
             "recordings"
         )
+    if labels.ndim == 2:
+        return _iterative(labels, groups, n_splits=n_splits, seed=seed)
     fold = np.empty(len(labels), dtype=int)
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
     with scarce_classes():
         for k, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
             fold[held_out] = k
     return fold
+
+
+def _iterative(labels: np.ndarray, groups: np.ndarray, *, n_splits: int, seed: int) -> np.ndarray:
+    """Number 0..n_splits-1 of each example's part, int (n,), each label spread evenly over them.
+
+    The rarest label's groups are dealt out first, the largest before the others, each to the part
+    that lacks most of it, then most examples (K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the
+    stratification of multi-label data", ECML PKDD 2011; here of whole groups). labels: (n, C).
+    """
+    names, index = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), labels.shape[1] + 1))  # of each label, and of examples
+    np.add.at(counts, index, np.c_[labels, np.ones(len(labels))])
+    lacking = np.tile(counts.sum(axis=0) / n_splits, (n_splits, 1))
+    rng = np.random.default_rng(seed)
+    chance = rng.permutation(len(names))
+    part = np.full(len(names), -1)
+    while (left := part < 0).any():
+        n_left = (counts[left, :-1] > 0).sum(axis=0)
+        label = int(np.where(n_left > 0, n_left, len(names) + 1).argmin())
+        own = np.flatnonzero(left & (counts[:, label] > 0))
+        for group in own[np.lexsort((chance[own], -counts[own, label]))]:
+            order = np.lexsort((rng.random(n_splits), -lacking[:, -1], -lacking[:, label]))
+            part[group] = order[0]
+            lacking[order[0]] -= counts[group]
+    return part[index]
 
 
 def with_trained(split: Split, examples: Examples, pairs: Iterable[tuple[int, int]]) -> Split:

@@ -47,6 +47,8 @@ def subsample(
     if source.resolve() in target.resolve().parents:
         raise ValueError(f"{target} is inside {source}, where it would be one more class")
     examples = scan(source)
+    if examples.several_labels:
+        raise ValueError(f"{source}: its songs have several labels; a part is taken of each class")
     rng = np.random.default_rng(seed)
     chosen = [
         path

@@ -23,7 +23,7 @@ class ClassCount(NamedTuple):
 
 def count_classes(examples: Examples, tested: np.ndarray) -> list[ClassCount]:
     """The numbers of each class, and last of all together; tested: bool (n,)."""
-    masks = [(name, examples.labels == label) for label, name in enumerate(examples.classes)]
+    masks = [(name, examples.of_class(label)) for label, name in enumerate(examples.classes)]
     masks.append(("all", np.ones(len(examples), dtype=bool)))
     return [
         ClassCount(

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from inference.output import Table, as_dict, as_json, lines_of, tag, write_playl
 from inference.prediction import LeftOut, Prediction
 from inference.predictor import load
 from inference.resume import ResumedTable, resumed_table
+from train.models.facts import ModelFacts
 from train.run_folder import existing_model
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def classify(model_file: str, inputs: list[str], config: PredictConfig) -> int:
         file = existing_model(model_file)
         predictor = load(file)
         strips = _clip_strips() if config.plot else None
-        with _table(file, predictor.classes, config) as table:
+        with _table(file, predictor.facts, config) as table:
             answered = table.answered if isinstance(table, ResumedTable) else frozenset()
             new = [path for path in files if path not in answered]
             if len(new) < len(files):
@@ -80,16 +81,19 @@ def classify(model_file: str, inputs: list[str], config: PredictConfig) -> int:
 
 @contextmanager
 def _table(
-    model_file: Path, classes: Sequence[str], config: PredictConfig
+    model_file: Path, facts: ModelFacts, config: PredictConfig
 ) -> Iterator[ResumedTable | Table | None]:
     """The table that --csv asks for; one of clips is always begun anew."""
     if not config.csv:
         yield None
     elif config.timeline:
         with Path(config.csv).open("w", newline="", encoding="utf-8") as out:
-            yield Table(out, classes, timeline=True)
+            yield Table(out, facts.classes, timeline=True)
     else:
-        with resumed_table(Path(config.csv), model_file, config, classes) as table:
+        several = facts.several is not None
+        with resumed_table(
+            Path(config.csv), model_file, config, facts.classes, several=several
+        ) as table:
             yield table
 
 

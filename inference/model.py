@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.clips import Preprocessing
-from train.evaluate.calibration import probabilities_of
 from train.models.network import Network
 
 
@@ -37,7 +36,7 @@ class Model(Preprocessing):
                 f"the network's answer has the shape {logits.shape}; expected "
                 f"{n_inputs} rows of {len(self.classes)} classes"
             )
-        probabilities = probabilities_of(logits, self.facts.temperature)
+        probabilities = self.facts.probabilities(logits)
         if not np.isfinite(probabilities).all():
             raise ValueError(
                 "the model's answer is not a number: its weights are damaged; train it again"

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from common.files import write_text
 from common.text import UNPRINTABLE, printable
-from inference.prediction import ClipPrediction, Prediction
+from inference.prediction import NONE, ClipPrediction, Prediction
 from render.audio.tags import genres_of, retagged
 
 CERTAIN, LIKELY = 0.9, 0.7  # probabilities from which on a sentence says so
@@ -25,9 +25,15 @@ def clock(seconds: float) -> str:
 
 
 def lines_of(prediction: Prediction, top: int, timeline: bool) -> Iterator[str]:
-    """The tab-separated lines for one file: its class, its runners-up, and its clips if asked."""
-    for rank, (label, probability) in enumerate(prediction.top(top), start=1):
-        what = "Predicted class:" if rank == 1 else f"{rank}."
+    """The tab-separated lines for one file: its class, its runners-up, and its clips if asked.
+
+    Of several labels, a line for each class that is named, or that there is none.
+    """
+    n_named = max(1, len(prediction.labels))
+    for rank, (label, probability) in enumerate(prediction.top(max(top, n_named)), start=1):
+        what = "Predicted class:" if rank <= n_named else f"{rank}."
+        if not prediction.labels and rank == 1:
+            what = "No class reaches its threshold; nearest:"
         cells = [prediction.path, f"{what} {label}", f"{probability:.4f}"]
         if rank == 1 and prediction.unsure:
             cells[1] = f"Unsure, {prediction.unsure}; nearest: {label}"
@@ -37,7 +43,7 @@ def lines_of(prediction: Prediction, top: int, timeline: bool) -> Iterator[str]:
         yield "\t".join(map(printable, cells))
     for clip in prediction.timeline if timeline else ():
         span = f"{clock(clip.start_s)}-{clock(clip.end_s)}"
-        what = f"unsure, {clip.unsure}" if clip.unsure else clip.label
+        what = f"unsure, {clip.unsure}" if clip.unsure else clip.label or NONE
         cells = [prediction.path, span, what, f"{clip.probability:.4f}"]
         yield "\t".join(map(printable, cells))
 
@@ -47,6 +53,11 @@ def sentence(p: Prediction) -> str:
     ranked = [f"{name} ({probability:.0%})" for name, probability in p.top(2)]
     if p.unsure:
         return f"Unsure: {p.unsure}. The nearest class is {ranked[0]}."
+    if p.several:
+        named = [f"{name} ({p.probabilities[name]:.0%})" for name in p.labels]
+        if not named:
+            return f"None of the classes. The nearest is {ranked[0]}."
+        return " and ".join([", ".join(named[:-1])] * (len(named) > 1) + named[-1:]) + "."
     said = f"Almost certainly {ranked[0]}"
     if p.mixed:
         said = f"Mixed: {' and '.join(ranked)}"
@@ -77,9 +88,14 @@ def as_json(plain: Any, *, indent: int | None = None) -> str:
 
 
 def as_dict(prediction: Prediction, timeline: bool) -> dict[str, Any]:
-    """The prediction as plain data for JSON; `unsure` says why, or is null."""
+    """The prediction as plain data for JSON; `unsure` says why, or is null.
+
+    Of several labels also `classes`, all that are named, the likeliest first.
+    """
     p = prediction
     plain: dict[str, Any] = {"path": p.path} | _answer(p)
+    if p.several:
+        plain["classes"] = list(p.labels)
     if p.timeline:
         plain |= {"seconds": p.timeline[-1].end_s, "agreement": p.agreement}
     if timeline:
@@ -144,19 +160,21 @@ def write_playlists(
 ) -> list[Path]:
     """Write folder/<class>.m3u8 with the absolute paths of its files, and unsure.m3u8.
 
+    A file with several labels is in the playlist of each, one with none in none.m3u8.
     relative: paths from the folder, which may then move with the music to another disk. M3U in
     UTF-8 (RFC 8216 names the suffix). Playlists of the same names are replaced.
     """
     lists: dict[str, list[str]] = {}
     for p in predictions:
-        name = "unsure" if p.unsure else re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", p.label).lstrip(".")
         path = Path(p.path).resolve()
         # A line break would end the entry, and half a character cannot be written: as an address.
         entry = path.as_uri() if UNPRINTABLE.search(str(path)) else str(path)
         if relative and not UNPRINTABLE.search(str(path)):
             entry = str(Path(os.path.relpath(path, folder.resolve())).as_posix())
             entry = f"./{entry}" if entry.startswith("#") else entry  # else it is a comment
-        lists.setdefault(printable(name) or "_", []).append(entry)
+        for label in ("unsure",) if p.unsure else p.labels or (NONE,):
+            name = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", label).lstrip(".")
+            lists.setdefault(printable(name) or "_", []).append(entry)
     written = []
     for name, paths in sorted(lists.items()):
         file = folder / f"{name}.m3u8"
@@ -168,24 +186,31 @@ def write_playlists(
 def tag(prediction: Prediction, min_probability: float, dry_run: bool) -> str:
     """Write the class as genre into the file's tags, or with dry_run only say so; what was done.
 
-    A file whose answer is unsure or less likely than min_probability is left as it is. Raises
-    ValueError when the file's format takes no tags or its tags cannot be written.
+    A file whose answer is unsure or less likely than min_probability is left as it is; of several
+    labels, those that are likely enough are written. Raises ValueError when the file's format takes
+    no tags or its tags cannot be written.
     """
     path = Path(prediction.path).resolve()
     if not prediction.timeline:
         return f"{prediction.path}: left as it is: not a recording"
     if prediction.unsure:
         return f"{prediction.path}: left as it is: unsure, {prediction.unsure}"
-    if prediction.probability < min_probability:
+    if not prediction.labels:
+        return f"{prediction.path}: left as it is: no class reaches its threshold"
+    labels, likely = prediction.labels, prediction.probability
+    if prediction.several:
+        likely = prediction.probabilities[labels[0]]
+        labels = tuple(one for one in labels if prediction.probabilities[one] >= min_probability)
+    if likely < min_probability:
         return (
             f"{prediction.path}: left as it is: {prediction.label} has only "
-            f"{prediction.probability:.2f}, less than {min_probability:.2f}"
+            f"{likely:.2f}, less than {min_probability:.2f}"
         )
-    before = ", ".join(genres_of(path))
-    if before == prediction.label:
+    before, after = ", ".join(genres_of(path)), ", ".join(labels)
+    if before == after:
         return f"{prediction.path}: genre is {before} already"
     if not dry_run:
-        with retagged(path, [prediction.label]) as copy:
+        with retagged(path, labels) as copy:
             copy.replace(path)
     verb = "genre would change" if dry_run else "genre changed"
-    return f"{prediction.path}: {verb} from {before or 'nothing'} to {prediction.label}"
+    return f"{prediction.path}: {verb} from {before or 'nothing'} to {after}"

@@ -61,7 +61,7 @@ def predict_tables(model: Model, files: list[str]) -> Iterator[Prediction | Left
             continue
         rows = model.probabilities(values) if len(values) else ()
         for name, row in zip(names, rows, strict=True):
-            yield of_picture(name, model.classes, row, None)
+            yield of_picture(name, model.classes, row, None, model.facts.several)
 
 
 def predict_files(
@@ -222,8 +222,10 @@ def _clips_of_recording(model: Model, path: str, cutting: Cutting) -> Iterator[C
 
 
 def _prediction(model: Model, path: str, clips: list[_AnsweredClip]) -> Prediction:
+    several = model.facts.several
     if clips[0].span is None:
-        return of_picture(path, model.classes, clips[0].row, clips[0].unsure)
+        return of_picture(path, model.classes, clips[0].row, clips[0].unsure, several)
     spans = [clip.span for clip in clips if clip.span]
     rows = np.stack([clip.row for clip in clips])
-    return of_recording(path, model.classes, spans, rows, [clip.unsure for clip in clips])
+    unsure = [clip.unsure for clip in clips]
+    return of_recording(path, model.classes, spans, rows, unsure, several)

@@ -12,7 +12,7 @@ from PIL import Image
 from common.plots import class_colours, empty_figure
 from inference.clips import Clip
 from inference.output import clock
-from inference.prediction import ClipPrediction, Prediction
+from inference.prediction import NONE, ClipPrediction, Prediction
 
 STRIP = (96, 128)  # width, height in pixels at which a clip is kept for the figure
 
@@ -55,14 +55,19 @@ def timeline_figure(prediction: Prediction, strips: ClipStrips) -> Figure:
     above.imshow(strips.joined(), aspect="auto", extent=(0, end, 0, 1), interpolation="antialiased")
     above.set(yticks=[], ylabel="Frequency")
     said = f"unsure, {prediction.unsure}; nearest: " if prediction.unsure else ""
-    said += f"{prediction.label} {prediction.probability:.2f}"
+    said += f"{prediction.label or NONE} {prediction.probability:.2f}"
     above.set_title(f"{Path(prediction.path).name}: {said}".replace("$", r"\$"), fontsize=10)
     edges = clip_edges(timeline)
     classes = sorted(prediction.probabilities)
     shares = np.array([[clip.probabilities[name] for clip in timeline] for name in classes])
     shares = np.concatenate([shares, shares[:, -1:]], axis=1)
     names = [name.replace("$", r"\$") for name in classes]
-    below.stackplot(edges, shares, labels=names, step="post", colors=class_colours(len(classes)))
+    colours = class_colours(len(classes))
+    if prediction.several:  # each of its own; together they are no whole
+        for name, row, colour in zip(names, shares, colours, strict=True):
+            below.step(edges, row, where="post", label=name, color=colour)
+    else:
+        below.stackplot(edges, shares, labels=names, step="post", colors=colours)
     for clip, since, until in zip(timeline, edges, edges[1:], strict=False):
         if clip.unsure:
             below.axvspan(since, until, facecolor="white", alpha=0.6, hatch="///")

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.recordings import SEPARATOR
+from train.evaluate.calibration import LabelCalibration
+
+NONE = "none"  # in place of the classes where none is named
+
 
 @dataclass(frozen=True)
 class ClipPrediction:
@@ -29,6 +34,10 @@ class Prediction:
     timeline: the clips of a recording in order, empty for a picture; agreement: the part of them,
     in [0, 1], whose own likeliest class is the recording's. unsure: why the answer is not to be
     trusted, or None.
+
+    several: of a model that gives several labels, all classes from their thresholds on are the
+    answer: `label` is jazz;rock, or "" for none, `probability` that of the likeliest class, and
+    `agreement` the part of the clips that share a label with the recording.
     """
 
     path: str
@@ -38,16 +47,25 @@ class Prediction:
     unsure: str | None = None
     agreement: float = 1.0
     timeline: tuple[ClipPrediction, ...] = ()
+    several: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of the answer, the likeliest first: one, or of several labels any number."""
+        if not self.several:
+            return (self.label,)
+        named = set(self.label.split(SEPARATOR))
+        return tuple(name for name, _ in self.top(len(self.probabilities)) if name in named)
 
     @property
     def mixed(self) -> bool:
         """Whether no class prevails: at most half of a recording's clips agree with the answer."""
-        return len(self.timeline) > 1 and self.agreement <= 0.5
+        return len(self.timeline) > 1 and self.agreement <= 0.5 and not self.several
 
     @property
     def verdict(self) -> str:
-        """What a table says in place of the class: it, or "mixed" or "unsure"."""
-        return "unsure" if self.unsure else "mixed" if self.mixed else self.label
+        """What a table says in place of the class: it, or "mixed", "unsure" or "none"."""
+        return "unsure" if self.unsure else "mixed" if self.mixed else self.label or NONE
 
     def top(self, n: int) -> list[tuple[str, float]]:
         """The n likeliest (class, probability), the likeliest first."""
@@ -63,11 +81,15 @@ class LeftOut:
 
 
 def of_picture(
-    path: str, classes: Sequence[str], row: np.ndarray, unsure: str | None
+    path: str,
+    classes: Sequence[str],
+    row: np.ndarray,
+    unsure: str | None,
+    several: LabelCalibration | None = None,
 ) -> Prediction:
     """The answer for a picture with probabilities float (C,)."""
-    best = int(np.argmax(row))
-    return Prediction(path, classes[best], float(row[best]), _named(classes, row), unsure)
+    label, probability, named = _answer(classes, row, several)
+    return Prediction(path, label, probability, named, unsure, several=several is not None)
 
 
 def of_recording(
@@ -76,6 +98,7 @@ def of_recording(
     spans: Sequence[tuple[float, float]],
     rows: np.ndarray,
     unsure: Sequence[str | None],
+    several: LabelCalibration | None = None,
 ) -> Prediction:
     """The answer for a recording of n clips: the mean of their probabilities, float (n, C).
 
@@ -83,23 +106,39 @@ def of_recording(
     when more than half of the clips are, for the commonest of their reasons.
     """
     timeline = tuple(
-        ClipPrediction(
-            start, end, classes[int(row.argmax())], float(row.max()), _named(classes, row), why
-        )
+        ClipPrediction(start, end, *_answer(classes, row, several), why)
         for (start, end), row, why in zip(spans, rows, unsure, strict=True)
     )
-    mean = rows.mean(axis=0)
-    best = int(mean.argmax())
-    agreement = sum(clip.label == classes[best] for clip in timeline) / len(timeline)
+    label, probability, named = _answer(classes, rows.mean(axis=0), several)
+    agreement = sum(_agree(clip.label, label, several) for clip in timeline) / len(timeline)
     return Prediction(
         path,
-        classes[best],
-        float(mean[best]),
-        _named(classes, mean),
+        label,
+        probability,
+        named,
         _commonest_reason(unsure),
         agreement,
         timeline,
+        several is not None,
     )
+
+
+def _answer(
+    classes: Sequence[str], row: np.ndarray, several: LabelCalibration | None
+) -> tuple[str, float, dict[str, float]]:
+    """(the class or classes, the highest probability, that of each) of probabilities (C,)."""
+    best = int(np.argmax(row))
+    label = classes[best]
+    if several:
+        named = several.named(row)
+        label = SEPARATOR.join(c for c, is_named in zip(classes, named, strict=True) if is_named)
+    return label, float(row[best]), dict(zip(classes, row.tolist(), strict=True))
+
+
+def _agree(clip: str, whole: str, several: LabelCalibration | None) -> bool:
+    if not several:
+        return clip == whole
+    return bool(set(clip.split(SEPARATOR)) & set(whole.split(SEPARATOR)))
 
 
 def _commonest_reason(unsure: Sequence[str | None]) -> str | None:
@@ -107,7 +146,3 @@ def _commonest_reason(unsure: Sequence[str | None]) -> str | None:
     if 2 * len(reasons) <= len(unsure):
         return None
     return f"{len(reasons)} of {len(unsure)} clips: {Counter(reasons).most_common(1)[0][0]}"
-
-
-def _named(classes: Sequence[str], row: np.ndarray) -> dict[str, float]:
-    return dict(zip(classes, row.tolist(), strict=True))

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -23,10 +24,15 @@ Stamp = list[int]
 
 
 class ResumedTable:
-    """The table of a command, open at its end. answered: paths that an earlier one has answered."""
+    """The table of a command, open at its end. answered: paths that an earlier one has answered.
 
-    def __init__(self, table: Table, journal: TextIO, file: Path, answered: frozenset[str]) -> None:
-        self.answered = answered
+    several: the model gives several labels.
+    """
+
+    def __init__(
+        self, table: Table, journal: TextIO, file: Path, answered: frozenset[str], *, several: bool
+    ) -> None:
+        self.answered, self._several = answered, several
         self._table, self._journal, self._file = table, journal, file
 
     def add(self, prediction: Prediction) -> None:
@@ -40,14 +46,22 @@ class ResumedTable:
         paths = {printable(path): path for path in self.answered}
         for row in _rows(self._file):
             if path := paths.get(row["path"]):
-                yield _prediction(path, row)
+                yield replace(_prediction(path, row), several=self._several)
 
 
 @contextmanager
 def resumed_table(
-    file: Path, model_file: Path, config: PredictConfig, classes: Sequence[str]
+    file: Path,
+    model_file: Path,
+    config: PredictConfig,
+    classes: Sequence[str],
+    *,
+    several: bool = False,
 ) -> Iterator[ResumedTable]:
-    """The table in `file`, with what an earlier call for the same model and options wrote there."""
+    """The table in `file`, with what an earlier call for the same model and options wrote there.
+
+    several: the model gives several labels.
+    """
     asked = json.dumps(
         {
             "model": digest_of(model_file),
@@ -68,7 +82,7 @@ def resumed_table(
         journal.open("a", encoding="utf-8") as entries,
     ):
         table = Table(out, classes, timeline=False, header=False)
-        yield ResumedTable(table, entries, file, answered)
+        yield ResumedTable(table, entries, file, answered, several=several)
 
 
 def _answered(journal: Path, asked: str) -> dict[str, Stamp]:
@@ -97,7 +111,7 @@ def _rows(file: Path) -> Iterator[dict[str, str]]:
     """The complete rows of a table."""
     with suppress(FileNotFoundError), file.open(newline="", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
-            if None not in row and None not in row.values() and row["class"]:
+            if None not in row and None not in row.values() and row["probability"]:
                 yield row
 
 

@@ -137,13 +137,16 @@ def _features(recordings: list[Recording], file: Path, request: Request) -> int:
 def _dry_run(recordings: list[Recording], request: Request) -> int:
     from render.sources.balance import planned_clips
 
-    clips = planned_clips(recordings, request.settings, request.clips)
-    counts = Counter(r.label for r in recordings)
+    planned = planned_clips(recordings, request.settings, request.clips)
+    counts = Counter(label for r in recordings for label in r.classes)
+    clips = Counter[str]()
+    for r in recordings:
+        clips.update(dict.fromkeys(r.classes, planned.get(r.source, 0)))
     width = max(map(len, counts))
     for label in sorted(counts):
         print(f"{label:{width}}  {counts[label]} recordings  {clips[label]} clips")
     print(
-        f"{sum(clips.values())} pictures of {request.settings.width} x {request.settings.height} "
+        f"{sum(planned.values())} pictures of {request.settings.width} x {request.settings.height} "
         f"would be rendered from {len(recordings)} recordings"
     )
     return DONE

@@ -100,7 +100,14 @@ def describe(job: FeatureJob) -> FeatureRow:
 def write_features(
     recordings: list[Recording], file: Path, settings: RenderSettings, workers: Workers
 ) -> list[tuple[str, str]]:
-    """Write the table of all recordings to `file`; (source, reason) of those left out, sorted."""
+    """Write the table of all recordings to `file`; (source, reason) of those left out, sorted.
+
+    Raises ValueError for recordings with several labels, or if none can be decoded.
+    """
+    if any(r.labels for r in recordings):
+        raise ValueError(
+            "--features writes one label for each recording, and these have several: draw pictures"
+        )
     jobs = (FeatureJob(r, settings) for r in recordings)
     rows = list(run_all(describe, jobs, len(recordings), workers))
     good = sorted((row for row in rows if not row.reason), key=lambda row: row.path)

@@ -28,7 +28,13 @@ class SongConfig:
     labels: str = option(
         "folders",
         "if DATA holds recordings, where their labels come from: folders, gtzan, fma (genres), "
-        "country, tags (genres), playlists (M3U) or a CSV file",
+        "country, tags (genres), playlists (M3U) or a CSV file, in which a song may have several "
+        "labels: rock;jazz",
+    )
+    several_labels: bool = option(
+        False,
+        "with --labels tags or playlists: a song has every genre of its tags, or every playlist "
+        "that lists it, as a label, and not one class",
     )
     preset: Literal["audioset", "none"] | None = option(
         None,
@@ -76,7 +82,7 @@ def draw_songs(root: Path, songs: SongConfig, *, for_audio_network: bool) -> int
     out = pictures_folder(root)
     how = "as networks trained on AudioSet expect them" if audioset else "as mel spectrograms"
     print(f"{root} holds recordings: drawing them {how} into {out}", flush=True)
-    source = SourceSettings(labels=songs.labels)
+    source = SourceSettings(labels=songs.labels, several_labels=songs.several_labels)
     run = RunSettings(out=str(out))
     return render(root, Request(run, source, ChoiceSettings(), ClipSettings(), settings))
 

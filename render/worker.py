@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from common.files import write_bytes
+from common.recordings import SEPARATOR
 from render.audio.clips import (
     ClipSettings,
     Piece,
@@ -55,7 +56,7 @@ class Job:
     def key(self) -> str:
         """Changes with everything, other than the sound, that the pictures depend on."""
         r = self.recording
-        facts = [r.name, r.label, r.group, r.split, self.clips]
+        facts = [r.name, r.label, r.group, r.split, self.clips, *r.labels]
         facts += _plain(self.settings, self.clip_settings)
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -168,6 +169,7 @@ def _clip(job: Job, number: int, piece: Piece, y: np.ndarray) -> tuple[ClipRow, 
         clipped=peak >= FULL and bool((np.abs(y) >= FULL).mean() > CLIPPED),
         filled={"repeat": "repeated"}.get(settings.short, "padded") if short else "",
         split=r.split,
+        labels=SEPARATOR.join(r.labels),
     )
     if piece.kind:
         y = augmented(y, settings.sr, piece.kind, piece.amount)

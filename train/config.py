@@ -18,6 +18,7 @@ from common.cli import (
     option,
 )
 from common.validation import check_fields
+from data.config import DataConfig
 
 MOST_USED, MODEL, TRAINING = "Most used", "Model", "Training"
 OUTPUT, HARDWARE = "Output", "Hardware"
@@ -194,3 +195,13 @@ class TrainConfig:
             finetune = "none" if on_cpu and not random_weights and self.head_epochs else "all"
         n_head = 0 if random_weights else self.head_epochs
         return dataclasses.replace(self, finetune=finetune, head_epochs=n_head)
+
+    def check_labels(self, data_config: DataConfig, *, several: bool) -> None:
+        """Raise ValueError if songs have several labels and something of one is asked for."""
+        for asked, what in (
+            (data_config.corrections, "--corrections names one class of a song"),
+            (data_config.leak_check, "--leak-check counts answers of one class"),
+            (self.final == "ensemble", "--final ensemble averages the answers of one class"),
+        ):
+            if several and asked:
+                raise ValueError(f"{what}, and the songs here have several labels: leave it out")

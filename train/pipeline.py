@@ -175,7 +175,7 @@ def train_and_report(
 def fingerprint_of(training: Training, trainer: Trainer, options: dict[str, Any]) -> Fingerprint:
     """What the checkpoints of this training belong to. options: those of config.yaml."""
     examples, parts = training.ready.examples, training.ready.split.parts
-    digests = trainer.pictures.digests
+    digests, labels = trainer.pictures.digests, examples.label_names()
     known = [""] * len(examples) if digests is None else [one.hex() for one in digests]
     return Fingerprint(
         options={k: str(v) for k, v in options.items() if k not in NOT_COMPARED},
@@ -185,8 +185,8 @@ def fingerprint_of(training: Training, trainer: Trainer, options: dict[str, Any]
             SPLIT: blake2b(repr([part.tolist() for part in parts]).encode()).hexdigest(),
         },
         examples={
-            path: f"{examples.classes[label]} {digest[:16]}"
-            for path, label, digest in zip(examples.paths, examples.labels, known, strict=True)
+            path: f"{label} {digest[:16]}"
+            for path, label, digest in zip(examples.paths, labels, known, strict=True)
         },
     )
 
@@ -272,7 +272,7 @@ class PictureTraining:
 
     def tested(self, trainer: Trainer, final: FinalTest) -> Answered:
         """The tested pictures and where the shipped network looks in them."""
-        examples, test = self.ready.examples, final.test.positions
+        examples, test, folder = self.ready.examples, final.test.positions, self.config.sound
         pictures = pictures_of(lambda at: trainer.batches(test[at]))
         return Answered(
             classes=examples.classes,
@@ -284,9 +284,8 @@ class PictureTraining:
             pictures=pictures,
             heat=heat_of(trainer.model, pictures, trainer.fabric.device),
             shape=self.ready.pictures.spec.canvas,
-            sound=sounds_of(examples.root, Path(self.config.sound))
-            if self.config.sound
-            else silence,
+            sound=sounds_of(examples.root, Path(folder)) if folder else silence,
+            several=final.results.several,
         )
 
     def novelty(self, trainer: Trainer) -> Novelty | None:
@@ -307,8 +306,8 @@ class PictureTraining:
         return reference_of(embeddings, groups, self.ready.audit.colour_map)
 
     def frozen(self, trainer: Trainer) -> FrozenFeatures | None:
-        """What the last layer was trained on before any fine-tuning; None with random weights."""
-        if not self.config.head_epochs:
+        """What the last layer was trained on first; None with random weights or several labels."""
+        if not self.config.head_epochs or self.ready.examples.several_labels:
             return None
         known, examples = self.ready.split.development, self.ready.examples
         known = known[~examples.augmented[known]]
@@ -328,6 +327,7 @@ def picture_training(root: Path, data_config: DataConfig, config: TrainConfig) -
     """A pretrained network and the pictures of an image folder."""
     check_optimizer(config.optimizer)
     examples = scan(root, data_config.group)
+    config.check_labels(data_config, several=examples.several_labels)
     if config.sound:
         sounds_of(root, Path(config.sound))  # to be told before the training, not after it
     if data_config.corrections:

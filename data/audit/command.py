@@ -33,8 +33,13 @@ def audit_folder(folder: Path, config: AuditConfig) -> list[str]:
     from data.audit.report import write_page
     from data.image_folder import scan
 
-    issues = label_issues_in(Path(config.predictions)) if config.predictions else []
     examples = scan(folder, config.group)
+    if config.predictions and examples.several_labels:
+        raise ValueError(
+            f"--predictions: the songs of {folder} have several labels, among which confident "
+            "learning cannot tell the wrong ones"
+        )
+    issues = label_issues_in(Path(config.predictions)) if config.predictions else []
     found = audit(examples, duplicates=config.duplicates, label_issues=issues, crop=config.crop)
     for line in (*lines(found), *(f"note: left out: {why}" for why in examples.left_out.values())):
         print(printable(line, keep="\t"))

@@ -76,14 +76,18 @@ def trusted_duplicates(prints: Fingerprints, examples: Examples) -> Duplicates:
         np.unique(np.stack([merged, examples.groups]), axis=1)[0], return_counts=True
     )
     n_joined = dict(zip(names.tolist(), sizes.tolist(), strict=True))
-    n_groups = [
-        len(np.unique(examples.groups[examples.labels == label]))
-        for label in range(len(examples.classes))
-    ]
+    n_groups = np.array(
+        [
+            len(np.unique(examples.groups[examples.of_class(label)]))
+            for label in range(len(examples.classes))
+        ]
+    )
 
     def is_too_much(pair: Duplicate) -> bool:
         joined = n_joined[str(merged[pair.first])]
-        least = min(n_groups[examples.labels[i]] for i in (pair.first, pair.second))
+        labels = examples.labels[[pair.first, pair.second]]
+        own = labels.any(axis=0) if examples.several_labels else labels
+        least = n_groups[own].min()
         return joined > max(FEW, MOST_JOINED * least)
 
     distrusted = {pair for pair in doubtful if is_too_much(pair)}
@@ -170,7 +174,7 @@ def duplicate_notes(found: Duplicates, examples: Examples) -> list[str]:
             "these; they are taken for the same music"
         )
     for pair in found.pairs:
-        if examples.labels[pair.first] != examples.labels[pair.second]:
+        if (examples.labels[pair.first] != examples.labels[pair.second]).any():
             names = f"{examples.paths[pair.first]} and {examples.paths[pair.second]}"
             notes.append(
                 f"{names} are duplicates in two classes: one label is wrong"

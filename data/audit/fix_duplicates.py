@@ -12,13 +12,13 @@ def share_groups(examples: Examples, pairs: list[Duplicate]) -> str:
     """Write the joined groups into the folder's clips.csv, made if absent; says what was done."""
     if not pairs:
         return "no duplicates: nothing to do"
-    table = read_clip_table(examples.root)
+    table, labels = read_clip_table(examples.root), examples.label_names()
     groups = dict(zip(examples.paths, merge_groups(examples.groups, pairs), strict=True))
     columns = list(next(iter(table.values()), {"path": "", "label": ""}))
     columns += [name for name in ("group",) if name not in columns]
     for i, path in enumerate(examples.paths):
         row = table.setdefault(str(path), {"path": str(path)})
-        row["label"] = row.get("label") or examples.classes[examples.labels[i]]
+        row["label"] = row.get("label") or labels[i]
         row["group"] = str(groups[path])
     file = examples.root / "clips.csv"
     write_records(file, columns, list(table.values()))
@@ -39,7 +39,7 @@ def drop(examples: Examples, pairs: list[Duplicate]) -> str:
     dropped: list[str] = []
     for name in np.unique(sets[[pair.first for pair in pairs]]):
         members = np.flatnonzero(sets == name)
-        several = len(np.unique(examples.labels[members])) > 1
+        several = len(np.unique(examples.labels[members], axis=0)) > 1
         dropped += [str(path) for path in examples.paths[members[0 if several else 1 :]]]
     for path in dropped:
         if (target / path).exists():

@@ -84,7 +84,8 @@ class AuditReport:
         examples = found.examples
         labels, readable = examples.labels, set(examples.paths)
         pairs = sorted(
-            found.duplicates.pairs, key=lambda pair: labels[pair.first] == labels[pair.second]
+            found.duplicates.pairs,
+            key=lambda pair: (labels[pair.first] == labels[pair.second]).all(),
         )
         issues = [issue for issue in found.label_issues[:N_SHOWN] if issue.path in readable]
         n_of = Counter(pair.tier for pair in pairs)
@@ -120,7 +121,7 @@ def _pair(found: Audit, pair: Duplicate) -> DuplicatePair:
         ),
         similarity=pair.similarity,
         tier=pair.tier,
-        in_two_classes=labels[pair.first] != labels[pair.second],
+        in_two_classes=bool((labels[pair.first] != labels[pair.second]).any()),
     )
 
 

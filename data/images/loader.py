@@ -24,7 +24,8 @@ AHEAD = 3  # batches that are being made while the network is busy with one
 class Pictures:
     """Batches of pictures at the network's size: uint8 (B, 3, height, width), int64 (B,) labels.
 
-    labels: int64 (n,); threads: how many make them, 0 for as many as there are cores.
+    labels: int64 (n,), or of several labels float32 (n, C), as then the batches'; threads: how many
+    make them, 0 for as many as there are cores.
     """
 
     decoded: PictureArray

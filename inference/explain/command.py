@@ -34,6 +34,7 @@ def explain(model_file: str, inputs: list[str], config: ExplainConfig) -> int:
         return BAD_INPUT
     folders = any(Path(name).is_dir() for name in inputs)
     if config.what == "map" or (config.what == "auto" and folders):
+        facts.need_one_label("the map has a colour for each class")
         written = write_map(pictures, network, out, config.projection)
     else:
         axes = axes_of(facts.render)

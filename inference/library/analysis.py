@@ -63,9 +63,10 @@ class Analyser:
                 unsure.append(clip.unsure)
                 thumbnails.append(thumbnail(clip.pixels))
         mean = np.concatenate(embedded).mean(axis=0)
-        domain = self.model.facts.domain
+        facts, answers = self.model.facts, np.concatenate(rows)
+        domain = facts.domain
         return Analysis(
-            of_recording(str(path), self.model.classes, spans, np.concatenate(rows), unsure),
+            of_recording(str(path), facts.classes, spans, answers, unsure, facts.several),
             kept_embedding(mean, domain),
             fingerprint(spans, thumbnails),
             _distance(mean, domain),

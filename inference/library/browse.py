@@ -110,12 +110,14 @@ class Browser:
         self._read_corrections()
         conditions, values = ["answers.model = ?"], list[object]([self.model.id])
         if search.label:
-            own = "answers.label = ?"
+            several = self.model.several
+            own = "instr(';' || answers.label || ';', ?)" if several else "answers.label = ?"
             if self.said:
                 own = f"({own} AND {NOT_SAID} OR answers.song IN "
                 own += "(SELECT song FROM temp.said WHERE temp.said.label = ?))"
             conditions.append(own)
-            values += [search.label] * (2 if self.said else 1)
+            asked = f";{search.label};" if several else search.label
+            values += [asked, search.label][: 2 if self.said else 1]
         if search.certainty:
             conditions.append(CONDITIONS[search.certainty])
         if phrases := phrases_of(search.words):

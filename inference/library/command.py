@@ -20,7 +20,7 @@ from inference.library.similar import (
     query_of_indexed,
     split_moment,
 )
-from inference.prediction import LeftOut, Prediction
+from inference.prediction import NONE, LeftOut, Prediction
 
 
 def scan(request: Request) -> int:
@@ -36,7 +36,11 @@ def scan(request: Request) -> int:
     analyser = open_analyser(given, Cutting(n_clips=clips))
     with Index(file, create=True) as index, index.changing():
         model = index.add_model(
-            _digest(analyser.file), clips or 0, analyser.file, analyser.model.classes
+            _digest(analyser.file),
+            clips or 0,
+            analyser.file,
+            analyser.model.classes,
+            analyser.model.facts.several is not None,
         )
         difference = compare(index, root)
         index.add_root(absolute(root))
@@ -216,6 +220,8 @@ def correct(request: Request) -> int:
 
     song, label = request.arguments
     with _opened(request) as (_, model):
+        if model.several:
+            raise ValueError(f"a correction names one class, and {model.file} gives several labels")
         if label not in model.classes:
             raise ValueError(f"{label}: no class of the model; it knows {', '.join(model.classes)}")
         check_regular(song)
@@ -283,7 +289,7 @@ def _print_change(path: Path, before: tuple[str, ...], after: tuple[str, ...]) -
 def _print(score: str, song: Song) -> None:
     who = " - ".join(text for text in (song.tags.artist, song.tags.title) if text)
     p = song.prediction
-    answer = f"{'unsure, nearest ' if p.unsure else ''}{p.label} {p.probability:.2f}"
+    answer = f"{'unsure, nearest ' if p.unsure else ''}{p.label or NONE} {p.probability:.2f}"
     print("\t".join(map(printable, (score, str(song.file.path), answer, who))))
 
 

@@ -70,13 +70,14 @@ class File:
 
 @dataclass(frozen=True)
 class IndexedModel:
-    """A model that has answered for songs. clips: how many of each, 0 for all; file: model.onnx."""
+    """A model that answered for songs. clips: of each, 0 for all; several: labels of a song."""
 
     id: int
     digest: str
     clips: int
     file: Path
     classes: tuple[str, ...]
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,16 +186,19 @@ class Index:
     def models(self) -> list[IndexedModel]:
         """The models that were scanned with, the last one first."""
         rows = self.rows("SELECT id, digest, clips, path, classes FROM models ORDER BY scan DESC")
-        return [
-            IndexedModel(i, digest, clips, path_of(path), tuple(json.loads(classes)))
-            for i, digest, clips, path, classes in rows
-        ]
+        models = []
+        for i, digest, clips, path, classes in rows:
+            several = isinstance(named := json.loads(classes), dict)
+            names = tuple(named["several"] if several else named)
+            models.append(IndexedModel(i, digest, clips, path_of(path), names, several))
+        return models
 
     def add_model(
-        self, digest: str, clips: int, file: Path, classes: Sequence[str]
+        self, digest: str, clips: int, file: Path, classes: Sequence[str], several: bool = False
     ) -> IndexedModel:
         """The model's entry, made or with its file's new place."""
-        values = (digest, clips, os.fsencode(file.resolve()), json.dumps(list(classes)))
+        named = {"several": list(classes)} if several else list(classes)
+        values = (digest, clips, os.fsencode(file.resolve()), json.dumps(named))
         with self.transaction():
             self.connection.execute(
                 "INSERT INTO models (digest, clips, path, classes, scan) VALUES (?, ?, ?, ?, "
@@ -375,7 +379,9 @@ def _song(row: Sequence[Any], model: IndexedModel) -> Song:
     file = File(path_of(path), size, mtime_ns, digest)
     tags = SongTags(**dict(zip(TAG_COLUMNS, texts, strict=True)), genres=tuple(json.loads(genres)))
     named = dict(zip(model.classes, np.frombuffer(blob, np.float32).tolist(), strict=True))
-    answer = Prediction(str(file.path), label, probability, named, unsure, agreement)
+    answer = Prediction(
+        str(file.path), label, probability, named, unsure, agreement, several=model.several
+    )
     return Song(song, file, tags, seconds, distance, answer)
 
 

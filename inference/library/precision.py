@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common.files import open_csv
-from common.recordings import by_recording, recording_of
+from common.recordings import by_recording, recording_of, split_labels
 
 LEVEL = 0.95  # of 100 promises, how many are kept at least
 
@@ -53,7 +53,7 @@ def read_held_out(file: Path, classes: Sequence[str]) -> HeldOut:
             rows = [
                 (
                     row["path"],
-                    classes.index(row["label"]),
+                    _class_number(row["label"], classes),
                     row["group"],
                     [float(row[c]) for c in classes],
                 )
@@ -67,6 +67,15 @@ def read_held_out(file: Path, classes: Sequence[str]) -> HeldOut:
     recordings = np.array([recording_of(path) for path in paths])
     found = by_recording(np.array(probabilities), np.array(labels), recordings, np.array(groups))
     return HeldOut(tuple(classes), *found)
+
+
+def _class_number(label: str, classes: Sequence[str]) -> int:
+    """Which class it is; ValueError if it is none, or several."""
+    if label in classes:
+        return classes.index(label)
+    if set(split_labels(label)) <= set(classes):
+        raise ValueError("its songs have several labels, and a precision is promised for one")
+    raise ValueError(f"{label} is no class of the model")
 
 
 def thresholds(

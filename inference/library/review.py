@@ -1,7 +1,7 @@
 """What to check in a library: doubtful answers, songs that do not belong, and how it is made up."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from common.files import absolute
 from inference.library.index import Song
 from inference.library.similar import Embeddings
+from inference.prediction import NONE
 
 N_REFERENCES = 2000  # songs, evenly over the library, that tell how many are like one
 N_NEIGHBOURS = 10
@@ -42,6 +43,9 @@ def most_doubtful(
 
 def _entropy(song: Song) -> float:
     p = np.array(list(song.prediction.probabilities.values()))
+    if song.prediction.several:  # each label is a question of its own
+        either = np.stack([p, 1 - p])
+        return float(-(either * np.log2(np.maximum(either, 1e-12))).sum(axis=0).mean())
     if len(p) < 2:
         return 0.0
     return float(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(len(p)))
@@ -92,7 +96,7 @@ def members(songs: Iterable[Song], name: str, classes: Sequence[str]) -> list[So
         listed = {absolute(path) for path in playlist_entries(Path(name))}
         found = [song for song in songs if song.file.path in listed]
     elif name in classes:
-        found = [song for song in songs if song.prediction.label == name]
+        found = [song for song in songs if name in song.prediction.labels]
     elif Path(name).is_dir():
         folder = absolute(name)
         found = [song for song in songs if folder in song.file.path.parents]
@@ -109,11 +113,15 @@ def summary(songs: Sequence[Song], failures: Sequence[tuple[Path, str]]) -> list
     """Lines of tab-separated cells: classes, decades, and how like the training the songs are."""
     hours = sum(song.seconds for song in songs) / 3600
     lines = [f"{len(songs)} songs, {hours:.1f} hours; {len(failures)} files without an answer"]
-    counts = Counter(song.prediction.label for song in songs)
-    sure = Counter(song.prediction.label for song in songs if not song.prediction.unsure)
+    counts = Counter(_named(songs))
+    sure = Counter(_named(song for song in songs if not song.prediction.unsure))
     lines += ["", "class\tsongs\tsure\tmean probability"]
     for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        own = [s.prediction.probability for s in songs if s.prediction.label == label]
+        own = [
+            p.probabilities.get(label, p.probability)
+            for p in (song.prediction for song in songs)
+            if label in (p.labels or (NONE,))
+        ]
         lines.append(f"{label}\t{count}\t{sure[label]}\t{np.mean(own):.2f}")
     lines += ["", "decade\tsongs\tunsure\tdistance from the training\tcommonest class"]
     decades: dict[str, list[Song]] = {}
@@ -122,9 +130,15 @@ def summary(songs: Sequence[Song], failures: Sequence[tuple[Path, str]]) -> list
         decades.setdefault(f"{year[:3]}0s" if year.isdecimal() else "unknown", []).append(song)
     for decade, some in sorted(decades.items()):
         unsure = sum(1 for song in some if song.prediction.unsure)
-        commonest = Counter(song.prediction.label for song in some).most_common(1)[0][0]
+        commonest = Counter(_named(some)).most_common(1)[0][0]
         lines.append(f"{decade}\t{len(some)}\t{unsure}\t{_drift(some)}\t{commonest}")
     return lines
+
+
+def _named(songs: Iterable[Song]) -> Iterator[str]:
+    """The classes of each song: one, or of several labels all of them, or that there is none."""
+    for song in songs:
+        yield from song.prediction.labels or (NONE,)
 
 
 def _drift(songs: Sequence[Song]) -> str:

@@ -17,6 +17,7 @@ from render.settings import RenderSettings
 LOCK = ".render.lock"
 COLUMNS: tuple[str, ...] = ("path", "label", "recording", "clip", "start_s", "end_s", "group")
 COLUMNS += ("augmentation", "source", "silent", "clipped", "filled")
+OPTIONAL = ("split", "labels")  # columns that are there if they are filled in
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ClipRow:
 
     path: <label>/<name>.png below the folder. silent, clipped: the sound is. filled: "repeated" or
     "padded" if the recording was shorter than a clip. split: the collection's own, if it was kept.
+    labels: all of the recording's, `rock;jazz`, where there may be several.
     """
 
     path: str
@@ -40,18 +42,19 @@ class ClipRow:
     clipped: bool
     filled: str
     split: str = ""
+    labels: str = ""
 
     def to_dict(self) -> dict[str, str | int]:
         """The cells of the row, as clips.csv and the journal have them."""
         cells: dict[str, str | int] = {name: getattr(self, name) for name in COLUMNS}
         cells |= {name: f"{cells[name]:.3f}" for name in ("start_s", "end_s")}
         cells |= {name: "yes" if cells[name] else "" for name in ("silent", "clipped")}
-        return cells | ({"split": self.split} if self.split else {})
+        return cells | {name: value for name in OPTIONAL if (value := getattr(self, name))}
 
     @classmethod
     def from_dict(cls, cells: dict[str, Any]) -> "ClipRow":
         """The row of these cells. Raises ValueError when its path leaves the folder."""
-        names = (*COLUMNS, "split")
+        names = (*COLUMNS, *OPTIONAL)
         values = {name: str(cells[name]) for name in names if name in cells}
         parts = values["path"].split("/")  # pathlib would keep every name in Python's own memory
         if len(parts) != 2 or not all(map(is_plain, parts)) or not parts[1].endswith(".png"):

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from common.files import whole_file, write_csv
-from render.output.clip_table import COLUMNS, ClipRow, is_plain
+from common.recordings import split_labels
+from render.output.clip_table import COLUMNS, OPTIONAL, ClipRow, is_plain
 
 NAME = ".journal.jsonl"
 FAILURE_COLUMNS = ("source", "label", "reason")
@@ -148,8 +149,7 @@ class Journal:
 
     def write_tables(self) -> Counter[str]:
         """Write clips.csv, failures.csv and the journal, each sorted; the clips of each class."""
-        order, failures, clips = [], [], Counter[str]()
-        columns = COLUMNS
+        order, failures, clips, filled = [], [], Counter[str](), set[str]()
         for source in self:
             entry = self[source]
             if entry.reason:
@@ -157,8 +157,10 @@ class Journal:
             if entry.rows:
                 row = entry.rows[0]
                 order.append((f"{row.label}/{row.recording}__", source))
-                clips[row.label] += len(entry.rows)
-                columns = (*COLUMNS, "split") if row.split else columns
+                for label in split_labels(row.labels) or (row.label,):
+                    clips[label] += len(entry.rows)
+                filled |= {name for name in OPTIONAL if getattr(row, name)}
+        columns = (*COLUMNS, *(name for name in OPTIONAL if name in filled))
         cells = (
             [values.get(name, "") for name in columns]
             for _, source in sorted(order)

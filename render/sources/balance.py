@@ -1,7 +1,6 @@
 """How many recordings and clips each class gives, so that rare classes are not left behind."""
 
 import random
-from collections import Counter
 
 from render.audio.clips import ClipSettings, all_starts, most_clips
 from render.audio.decode import DecodeError, probe
@@ -50,18 +49,18 @@ def clips_per_recording(
 
 def planned_clips(
     recordings: list[Recording], settings: RenderSettings, clip_settings: ClipSettings
-) -> Counter[str]:
-    """Number of clips of each class that a run would make, if the files' headers are right."""
+) -> dict[str, int]:
+    """Number of clips that a run would make of each recording, if the files' headers are right."""
     counts = clips_per_recording(recordings, settings, clip_settings)
     hop = max(1, round((clip_settings.hop_seconds or settings.clip_seconds) * settings.sr))
-    length, clips = settings.clip_samples, Counter[str]()
+    length, clips = settings.clip_samples, dict[str, int]()
     for r in recordings:
         total = _samples(r, settings.sr)
         if total is None or (total < length and settings.short == "skip"):
             continue
         n = min(counts[r.source], most_clips(total, length, clip_settings.max_overlap))
         n = n or len(all_starts(total, length, hop))
-        clips[r.label] += n * (1 + len(clip_settings.augmentations))
+        clips[r.source] = n * (1 + len(clip_settings.augmentations))
     return clips
 
 

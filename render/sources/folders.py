@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.files import open_csv
-from common.recordings import SOUNDS
+from common.recordings import SOUNDS, split_labels
 
 
 @dataclass(frozen=True)
 class Recording:
     """One audio file. source: its path below the folder asked for; name: what its pictures bear.
 
-    group: what may not straddle a split, when more is known than the recording itself.
+    group: what may not straddle a split, when more is known than the recording itself. labels: all
+    of its labels, `label` the first of them, where songs may have several; else none.
     """
 
     path: Path
@@ -27,6 +28,12 @@ class Recording:
     group: str = ""
     split: str = ""
     name: str = ""
+    labels: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every class that it is of."""
+        return self.labels or (self.label,)
 
 
 def source_of(path: Path, root: Path) -> str:
@@ -92,7 +99,8 @@ def from_gtzan(root: Path) -> list[Recording]:
 def from_csv(table: Path, root: Path, column: str) -> list[Recording]:
     """The recordings that a CSV names: path (below `root`), `column` as the label, group if there.
 
-    Rows without a label are left out.
+    Rows without a label are left out. Where a cell holds several, `rock;jazz`, songs may have
+    several labels.
     """
     with open_csv(table) as file:
         reader = csv.DictReader(file)
@@ -103,13 +111,16 @@ def from_csv(table: Path, root: Path, column: str) -> list[Recording]:
                 f"it has {', '.join(reader.fieldnames or ())}"
             )
         rows = [row for row in reader if (row[column] or "").strip()]
+    rows = [row for row in rows if split_labels(row[column])]
+    several = any(len(split_labels(row[column])) > 1 for row in rows)
     recordings = [
         Recording(
             root / row["path"],
             Path(row["path"]).as_posix(),
-            row[column].strip(),
+            split_labels(row[column])[0],
             (row.get("group") or "").strip(),
             (row.get("split") or "").strip(),
+            labels=split_labels(row[column]) if several else (),
         )
         for row in rows
     ]
@@ -141,7 +152,7 @@ def named(recordings: Iterable[Recording]) -> Iterator[Recording]:
     stems = {source: recording_name(Path(source).stem) for source in once}
     seen = Counter(stem.casefold() for stem in stems.values())
     folders: dict[str, str] = {}  # of each class, and the label that it is for
-    for label in sorted({recording.label for recording in once.values()}):
+    for label in sorted({label for recording in once.values() for label in recording.classes}):
         if label != (other := folders.setdefault(file_name(label), label)):
             raise ValueError(
                 f"the classes {other!r} and {label!r} would share the folder {file_name(label)}; "
@@ -153,5 +164,9 @@ def named(recordings: Iterable[Recording]) -> Iterator[Recording]:
             name += "-" + hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
         recording = once[source]
         yield replace(
-            recording, name=name, label=file_name(recording.label), group=recording.group or name
+            recording,
+            name=name,
+            label=file_name(recording.label),
+            group=recording.group or name,
+            labels=tuple(map(file_name, recording.labels)),
         )

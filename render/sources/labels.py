@@ -16,7 +16,12 @@ class SourceSettings:
         "folders",
         "where the labels come from: folders, gtzan, fma (genres), country (of origin, from FMA's "
         "metadata), tags (the genres in the recordings' tags), playlists (M3U files below AUDIO, a "
-        "class each) or a CSV file",
+        "class each) or a CSV file, whose songs may have several labels: rock;jazz",
+    )
+    several_labels: bool = option(
+        False,
+        "with --labels tags or playlists: a song has every genre of its tags, or every playlist "
+        "that lists it, as a label, and not one class",
     )
     metadata: str | None = option(
         None, "the fma_metadata folder, for fma and country; the default is the one near AUDIO"
@@ -38,6 +43,11 @@ class Found:
 
 def find_recordings(root: Path, source: SourceSettings) -> Found:
     """The recordings below `root` with their labels. Raises ValueError when there are none."""
+    if source.several_labels and source.labels not in ("tags", "playlists"):
+        raise ValueError(
+            f"--several-labels goes with --labels tags or playlists, not {source.labels}; in a CSV "
+            "file write several labels as rock;jazz"
+        )
     if source.labels == "folders":
         return Found(from_folders(root))
     if source.labels == "gtzan":
@@ -47,9 +57,8 @@ def find_recordings(root: Path, source: SourceSettings) -> Found:
     if source.labels in ("tags", "playlists"):
         from render.sources import own_labels
 
-        by_tags = source.labels == "tags"
-        found = own_labels.from_tags(root) if by_tags else own_labels.from_playlists(root)
-        recordings, left_out = found
+        read = own_labels.from_tags if source.labels == "tags" else own_labels.from_playlists
+        recordings, left_out = read(root, several=source.several_labels)
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()))
         return Found(recordings, (f"left out: {reasons}",) if left_out else ())
     if Path(source.labels).suffix.lower() != ".csv":

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.files import absolute
+from common.recordings import split_labels
 from render.audio.tags import SongTags, read_tags, spelling
 from render.sources.folders import Recording, audio_files, source_of
 from render.sources.playlists import playlist_entries
@@ -12,29 +13,36 @@ from render.sources.playlists import playlist_entries
 Chosen = tuple[list[Recording], Mapping[str, int]]  # and how many were left out, by the reason
 
 
-def from_tags(root: Path) -> Chosen:
+def from_tags(root: Path, *, several: bool = False) -> Chosen:
     """The recordings below `root` with the first genre of their tags, in its commonest spelling.
 
-    Raises ValueError when no recording has a genre.
+    several: with every genre, whether in a tag of its own or behind a semicolon. Raises ValueError
+    when no recording has a genre.
     """
     tags = {path: read_tags(path) for path in audio_files(root)}
-    first = {path: said.genres[0].strip() for path, said in tags.items() if said.genres}
-    spellings = Counter(first.values())
+    genres = {
+        path: [name for genre in said.genres for name in split_labels(genre)]
+        if several
+        else [genre.strip() for genre in said.genres[:1]]
+        for path, said in tags.items()
+    }
+    spellings = Counter(name for names in genres.values() for name in names)
     named: dict[str, str] = {}
     for genre, _ in sorted(spellings.items(), key=lambda item: (-item[1], item[0])):
         named.setdefault(spelling(genre), genre)
-    labels = {path: named[spelling(genre)] for path, genre in first.items() if spelling(genre)}
+    spelt = {p: [named[spelling(g)] for g in names if spelling(g)] for p, names in genres.items()}
+    labels = {path: names for path, names in spelt.items() if names}
     if not labels:
         raise ValueError(f"no recording below {root} has a genre in its tags")
     left_out = Counter({"without a genre in their tags": len(tags) - len(labels)})
-    return _recordings(root, labels, tags), +left_out
+    return _recordings(root, labels, tags, several), +left_out
 
 
-def from_playlists(root: Path) -> Chosen:
+def from_playlists(root: Path, *, several: bool = False) -> Chosen:
     """The recordings that the M3U playlists below `root` list; a playlist's name is the label.
 
-    Raises ValueError when no playlist lists one. Recordings of two playlists are left out: nobody
-    knows which of them is their class.
+    Raises ValueError when no playlist lists one. Recordings of two playlists have the names of both
+    as labels if they may have `several`; else they are left out: nobody knows which is their class.
     """
     known = {absolute(path): path for path in audio_files(root)}
     classes: dict[Path, set[str]] = defaultdict(set)
@@ -46,21 +54,27 @@ def from_playlists(root: Path) -> Chosen:
                 left_out[f"listed, but no recordings below {root}"] += 1
             else:
                 classes[path].add(playlist.stem)
-    labels = {path: min(names) for path, names in classes.items() if len(names) == 1}
+    labels = {path: sorted(names) for path, names in classes.items() if several or len(names) == 1}
     left_out["in several playlists"] = len(classes) - len(labels)
     if not labels:
         raise ValueError(f"no M3U playlist below {root} lists a recording below it")
     tags = {path: read_tags(path) for path in labels}
-    return _recordings(root, labels, tags), +left_out
+    return _recordings(root, labels, tags, several), +left_out
 
 
 def _recordings(
-    root: Path, labels: Mapping[Path, str], tags: Mapping[Path, SongTags]
+    root: Path, labels: Mapping[Path, list[str]], tags: Mapping[Path, SongTags], several: bool
 ) -> list[Recording]:
     groups = groups_of(tags)
     return [
-        Recording(path, source_of(path, root), label, groups[path])
-        for path, label in sorted(labels.items())
+        Recording(
+            path,
+            source_of(path, root),
+            names[0],
+            groups[path],
+            labels=tuple(dict.fromkeys(names)) if several else (),
+        )
+        for path, names in sorted(labels.items())
     ]
 
 

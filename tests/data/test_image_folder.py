@@ -198,3 +198,21 @@ def test_names_that_are_not_utf_8_are_left_out_and_named(image_folder: Path) -> 
     image_folder.joinpath("blues").rename(os.fsdecode(os.fsencode(image_folder) + b"/caf\xe9"))
     with pytest.raises(ValueError, match=r"the name of a class .*caf.* is not UTF-8"):
         scan(image_folder)
+
+
+def test_several_labels_of_a_picture_are_those_of_the_table(image_folder: Path) -> None:
+    """The folders are folders; a picture that the table does not name is told, and left out."""
+    paths = sorted(p.relative_to(image_folder).as_posix() for p in image_folder.rglob("*.png"))
+    rows = [f"{path},{'loud; old' if i % 2 else 'old'},g{i // 2}" for i, path in enumerate(paths)]
+    write_clips(image_folder, [*rows[:-2], f"{paths[-2]},,g8"], header="path,labels,group")
+    examples = scan(image_folder)
+    assert examples.several_labels and examples.classes == ("loud", "old")
+    assert examples.paths.tolist() == paths[:-2]
+    assert examples.labels.tolist() == [[i % 2, 1] for i in range(16)]
+    assert examples.label_names()[:2] == ["old", "loud;old"]
+    assert examples.of_class(0).sum() == 8 and examples.groups_in_several_classes() == []
+    assert list(examples.left_out) == paths[-2:]
+    assert all("clips.csv gives it no labels" in why for why in examples.left_out.values())
+    write_clips(image_folder, [f"{path},old" for path in paths], header="path,labels")
+    with pytest.raises(ValueError, match="expected two at least, as rock;jazz"):
+        scan(image_folder)

@@ -261,3 +261,32 @@ def test_few_groups_leave_the_groups_of_others_apart(
     assert set(part[groups == groups[0]]) == {"train"}
     for group in np.unique(groups):
         assert len(set(part[groups == group])) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_several_labels_are_spread_evenly_and_no_group_is_parted(seed: int) -> None:
+    """By the counts of each label in each fold, and whatever the order of the examples."""
+    rng = np.random.default_rng(seed)
+    of_groups = rng.random((200, 4)) < [0.5, 0.3, 0.2, 0.1]
+    of_groups[~of_groups.any(axis=1), 0] = True
+    index = np.repeat(np.arange(200), 2)
+    labels, groups = of_groups[index].astype(np.float32), index.astype(str)
+    part = split(labels, groups, seed=seed, test_fraction=0.2)
+    for group in np.unique(groups):
+        assert len(set(part[groups == group])) == 1
+    for label in range(4):
+        total = labels[:, label].sum()
+        assert labels[part == "test", label].sum() == pytest.approx(0.2 * total, abs=4)
+        for fold in ("1", "2", "3"):
+            assert labels[part == fold, label].sum() == pytest.approx(0.8 * total / 3, abs=4)
+    order = rng.permutation(len(labels))
+    again = split(labels[order], groups[order], seed=seed, test_fraction=0.2)
+    assert (again == part[order]).all()
+    assert (split(labels, groups, seed=seed + 9, test_fraction=0.2) != part).any()
+
+
+def test_a_label_of_one_group_is_only_trained_on() -> None:
+    labels = np.zeros((40, 3), np.float32)
+    labels[:, 0], labels[::2, 1], labels[7, 2] = 1, 1, 1
+    part = split(labels, np.arange(40).astype(str))
+    assert part[7] == "train" and (part == "train").sum() == 1

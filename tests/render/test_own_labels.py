@@ -67,3 +67,26 @@ def test_no_album_and_no_artist_is_on_two_sides() -> None:
     assert a == also_a == still_a == "artist a"
     assert b == c == "album Best of all in mix"
     assert x == ""
+
+
+def test_all_genres_and_all_playlists_are_labels_where_songs_may_have_several(
+    tmp_path: Path,
+) -> None:
+    song(tmp_path / "a.flac", genre="Rock; Jazz", artist="x")
+    two = mutagen.File(song(tmp_path / "b.flac", artist="y"), easy=True)
+    two["genre"] = ["jazz", "Folk", "JAZZ"]
+    two.save()
+    song(tmp_path / "c.flac", genre="Jazz", artist="z")
+    (tmp_path / "calm.m3u").write_text("a.flac\nb.flac\n")
+    (tmp_path / "loud.m3u").write_text("b.flac\n")
+    by_tags = find_recordings(tmp_path, SourceSettings(labels="tags", several_labels=True))
+    assert [r.classes for r in by_tags.recordings] == [
+        ("Rock", "Jazz"),
+        ("Jazz", "Folk"),
+        ("Jazz",),
+    ]
+    assert all(r.label == r.labels[0] for r in by_tags.recordings)
+    by_list = find_recordings(tmp_path, SourceSettings(labels="playlists", several_labels=True))
+    assert [r.labels for r in by_list.recordings] == [("calm",), ("calm", "loud")]
+    with pytest.raises(ValueError, match="--several-labels goes with --labels tags or playlists"):
+        find_recordings(tmp_path, SourceSettings(several_labels=True))

@@ -280,3 +280,28 @@ def test_augmented_clips_are_marked_and_keep_the_size(tmp_path):
         {"": 1.0, "pitch-1": 1.0, "pitch+1": 1.0, "stretch0.8": 0.8, "stretch1.25": 1.25}, abs=1e-3
     )
     assert len({(tmp_path / "out" / row["path"]).read_bytes() for row in rows}) == 5
+
+
+def test_several_labels_of_a_csv(tmp_path: Path) -> None:
+    """All songs of a table have several labels if one has; without one, a label is a class."""
+    table = tmp_path / "t.csv"
+    table.write_text("path,label\na.wav, rock ;jazz;rock\nb.wav,folk\nc.wav,;\n")
+    found = list(named(from_csv(table, tmp_path, "label")))
+    assert [(r.label, r.labels) for r in found] == [("rock", ("rock", "jazz")), ("folk", ("folk",))]
+    table.write_text("path,label\na.wav,rock\nb.wav,folk\n")
+    assert [r.labels for r in from_csv(table, tmp_path, "label")] == [(), ()]
+
+
+def test_labels_that_are_not_chosen_are_taken_from_a_song(tmp_path: Path) -> None:
+    songs = [
+        Recording(tmp_path / "a", "a", "folk", labels=("folk", "jazz")),
+        Recording(tmp_path / "b", "b", "folk", labels=("folk",)),
+        Recording(tmp_path / "c", "c", "rock", labels=("rock",)),
+    ]
+    kept = choose(songs, ChoiceSettings(classes="jazz,rock"), "none", 0)
+    assert [(r.source, r.label, r.labels) for r in kept] == [
+        ("a", "jazz", ("jazz",)),
+        ("c", "rock", ("rock",)),
+    ]
+    with pytest.raises(ValueError, match="--balance down: songs with several labels"):
+        choose(songs, ChoiceSettings(), "down", 0)

@@ -56,6 +56,7 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
     if missing:
         raise ValueError(f"{folder} is no finished run: it has no {', '.join(missing)}")
     model, facts = model_file.load(files[2])
+    facts.need_one_label(f"{folder}: runs are compared by answers of one class")
     classes = facts.classes
     part, groups, tested = _predictions(files[0], classes)
     metrics = json.loads(files[1].read_text(encoding="utf-8"))

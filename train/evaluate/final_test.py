@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,19 @@ import torch
 
 from common.files import write_csv, write_records
 from common.recordings import by_recording
+from data.examples import label_names, majority_of
 from train.evaluate.answers import Answers, answers_of
-from train.evaluate.calibration import fit_temperature, probabilities_of
+from train.evaluate.calibration import (
+    LabelCalibration,
+    fit_labels,
+    fit_temperature,
+    probabilities_of,
+)
 from train.evaluate.metrics import Scores, score
 from train.evaluate.precision_recall import ClassCurve, class_curves
 from train.evaluate.results import CrossValidation, Results
 from train.loop.state import Progress
+from train.loop.train_step import Loss
 from train.loop.trainer import Trainer
 from train.models.ensemble import ensemble_of
 
@@ -62,40 +70,44 @@ def run_final_test(trainer: Trainer, finished: list[Progress], ready: "Prepared"
 
     finished: the progress of every fold, and of the refit if there was one.
     """
-    folds, test, labels = ready.split.folds, ready.split.test, ready.examples.labels
+    folds, test, examples = ready.split.folds, ready.split.test, ready.examples
     tried = finished[: len(folds)]
     # On what all folds held out: one fold's own pictures flatter it.
-    temperature = fit_temperature(
-        np.concatenate([_logits(progress) for progress in tried]),
-        np.concatenate([labels[validation] for _, validation in folds]),
-    )
+    logits = np.concatenate([_logits(progress) for progress in tried])
+    held = np.concatenate([validation for _, validation in folds])
+    temperature, several = 1.0, None
+    if examples.several_labels:
+        several = fit_labels(logits, examples.labels[held], examples.recordings[held])
+    else:
+        temperature = fit_temperature(logits, examples.labels[held])
     model, about = shipped(trainer, finished, len(folds), temperature)
     answers = answers_of(
         model, lambda at: trainer.batches(test[at]), len(test), trainer.fabric.device
     )
-    tested = HeldOut("test", test, probabilities_of(answers.logits, temperature))
+    tested = HeldOut("test", test, probabilities_of(answers.logits, temperature, several))
     held_out = [
-        HeldOut(str(k), validation, probabilities_of(_logits(progress), temperature))
+        HeldOut(str(k), validation, probabilities_of(_logits(progress), temperature, several))
         for k, (progress, (_, validation)) in enumerate(zip(tried, folds, strict=True), start=1)
     ]
-    results, curves = _figures(tested, held_out, ready)
+    results, curves = _figures(tested, held_out, ready, several)
     results = replace(
         results,
-        cross_validation=cross_validation(tried, folds, labels),
+        cross_validation=cross_validation(tried, folds, examples.labels),
         final=about,
         temperature=temperature,
+        several=several,
     )
     return FinalTest(model, results, held_out, tested, answers, curves)
 
 
 def _figures(
-    tested: HeldOut, folds: list[HeldOut], ready: "Prepared"
+    tested: HeldOut, folds: list[HeldOut], ready: "Prepared", several: LabelCalibration | None
 ) -> tuple[Results, list[ClassCurve]]:
     """The scores of the test, of the folds and of both together, and the curves of the latter."""
     examples, everything = ready.examples, merged([*folds, tested])
-    majority = int(np.bincount(examples.labels[ready.split.development]).argmax())
+    majority = majority_of(examples.labels[ready.split.development])
     test, validation, together = (
-        scores_of(part, examples, majority) for part in (tested, merged(folds), everything)
+        scores_of(part, examples, majority, several) for part in (tested, merged(folds), everything)
     )
     whole_recordings = test[1] is not None
     results = Results(
@@ -119,23 +131,25 @@ def merged(parts: Sequence[HeldOut]) -> HeldOut:
 
 
 def scores_of(
-    held_out: HeldOut, examples: "Examples", majority: int
+    held_out: HeldOut,
+    examples: "Examples",
+    majority: int | np.ndarray,
+    several: LabelCalibration | None = None,
 ) -> tuple[Scores, Scores | None]:
     """Scores by example, and by recording where some recordings have several examples.
 
-    majority: the largest class of training.
+    majority: the largest class of training, or its commonest labels (C,) for a model of `several`.
     """
+    scored = partial(score, classes=examples.classes, majority=majority, several=several)
     at = held_out.positions
     labels, groups, recordings = (
         column[at] for column in (examples.labels, examples.groups, examples.recordings)
     )
-    alone = score(
-        held_out.probabilities, labels, groups, classes=examples.classes, majority=majority
-    )
+    alone = scored(held_out.probabilities, labels, groups)
     if len(np.unique(recordings)) == len(at):
         return alone, None
     averaged = by_recording(held_out.probabilities, labels, recordings, groups)
-    return alone, score(*averaged, classes=examples.classes, majority=majority)
+    return alone, scored(*averaged)
 
 
 def curves_of(
@@ -202,22 +216,33 @@ def cross_validation(
     finished: list[Progress], folds: list[tuple[np.ndarray, np.ndarray]], labels: np.ndarray
 ) -> CrossValidation:
     """Accuracy and loss of every fold."""
+    loss = Loss(several=labels.ndim == 2)
     return CrossValidation(
         accuracy=[
-            float((_logits(progress).argmax(axis=1) == labels[validation]).mean())
+            loss.accuracy(_logits(progress), labels[validation])
             for progress, (_, validation) in zip(finished, folds, strict=True)
         ],
         loss=[progress.best_loss for progress in finished],
     )
 
 
-def write_predictions(file: Path, held_out: Sequence[HeldOut], examples: "Examples") -> None:
-    """Write one row per held-out example: path, label, group, split, predicted, probabilities."""
-    rows = []
+def write_predictions(
+    file: Path,
+    held_out: Sequence[HeldOut],
+    examples: "Examples",
+    several: LabelCalibration | None = None,
+) -> None:
+    """Write one row per held-out example: path, label, group, split, predicted, probabilities.
+
+    several: how a model that gives several labels does; they are written as `jazz;rock`.
+    """
+    rows, labels = [], examples.label_names()
     for part in held_out:
-        for i, row in zip(part.positions, part.probabilities, strict=True):
-            label, predicted = examples.classes[examples.labels[i]], examples.classes[row.argmax()]
-            named = [examples.paths[i], label, examples.groups[i], part.part, predicted]
+        shares = part.probabilities
+        chosen = several.named(shares) if several else np.argmax(shares, axis=1)
+        predicted = label_names(chosen, examples.classes)
+        for i, said, row in zip(part.positions, predicted, part.probabilities, strict=True):
+            named = [examples.paths[i], labels[i], examples.groups[i], part.part, said]
             rows.append(named + [f"{p:.6f}" for p in row])
     write_csv(file, ["path", "label", "group", "split", "predicted", *examples.classes], rows)
 

@@ -19,10 +19,10 @@ class ClassCurve:
 def class_curves(
     probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
 ) -> list[ClassCurve]:
-    """The curve of every class that has examples; probabilities (n, C), labels (n,)."""
+    """The curve of every class that has examples; probabilities (n, C), labels (n,) or (n, C)."""
     curves = []
-    for label in np.unique(labels):
-        mine = labels == label
+    for label in np.unique(labels) if labels.ndim == 1 else np.flatnonzero(labels.any(axis=0)):
+        mine = labels == label if labels.ndim == 1 else labels[:, label] > 0
         precision, recall, _ = precision_recall_curve(mine, probabilities[:, label])
         average = float(average_precision_score(mine, probabilities[:, label]))
         curves.append(ClassCurve(classes[label], precision, recall, average))

@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from common.text import printable
+from train.evaluate.calibration import LabelCalibration
 from train.evaluate.metrics import Scores
 
 MANY_CLASSES = 100
@@ -20,6 +21,7 @@ OF_FOLDS = ("validation", "held_out", "held_out_recordings")
 class CrossValidation:
     """Validation accuracy and loss of every fold at its best epoch.
 
+    Of several labels, all that have more than even odds count, before thresholds are chosen.
     Each best epoch was chosen on these same examples: expect the test to be a little lower.
     """
 
@@ -53,7 +55,8 @@ class Results:
     test: by picture, or by row of a table (unit); test_recordings: by recording, where some have
     several pictures; validation: of what the folds held out, by recording or example as `main`;
     held_out, held_out_recordings: of both together, every example by a model that was not trained
-    on it; temperature: what logits are divided by; final: what the model is, in words;
+    on it; temperature: what logits are divided by; several: of a model that gives several labels,
+    how it does; final: what the model is, in words;
     domain_shift: how far the pictures are from those of training; seconds: of the whole run.
     """
 
@@ -68,6 +71,7 @@ class Results:
     unit: str = "picture"
     domain_shift: Sequence[str] = ()
     seconds: float | None = None
+    several: LabelCalibration | None = None
 
     @property
     def main(self) -> Scores:
@@ -87,9 +91,10 @@ class Results:
         """Whether the accuracies of test and folds differ by more than chance, 95 of 100 times."""
         if not self.validation:
             return False
-        ends = [one.accuracy_interval_95 for one in (self.main, self.validation)]
+        main, validation = self.main.merit, self.validation.merit
+        ends = [one.interval_95 for one in (main, validation)]
         reach = math.hypot(*((high - low) / 2 for low, high in ends))
-        return abs(self.main.accuracy - self.validation.accuracy) > reach
+        return abs(main.value - validation.value) > reach
 
     @property
     def main_unit(self) -> str:
@@ -116,6 +121,8 @@ class Results:
         if self.final:
             plain["final"] = self.final
         plain["temperature"] = self.temperature
+        if self.several:
+            plain["several"] = asdict(self.several)
         if self.test_recordings:
             plain["test_recordings"] = self.test_recordings.to_dict(matrix=matrices)
         if self.unit != "picture":
@@ -134,9 +141,13 @@ class Results:
     def from_dict(cls, plain: dict[str, Any]) -> "Results":
         """The results that `to_dict` made plain."""
         recordings, folds = plain.get("test_recordings"), plain.get("cross_validation")
+        several = plain.get("several")
         return cls(
             test=Scores.from_dict(plain["test"]),
             temperature=plain["temperature"],
+            several=LabelCalibration(**{name: tuple(row) for name, row in several.items()})
+            if several
+            else None,
             test_recordings=Scores.from_dict(recordings) if recordings else None,
             cross_validation=CrossValidation(folds["accuracy"], folds["loss"]) if folds else None,
             **{name: Scores.from_dict(plain[name]) for name in OF_FOLDS if name in plain},
@@ -149,8 +160,8 @@ class Results:
     def doubts(self) -> list[str]:
         """What to look at when the answers are no better than chance; nothing when they are."""
         scores = self.estimate
-        low, _ = scores.accuracy_interval_95
-        if low > scores.majority_baseline:
+        low, _ = scores.merit.interval_95
+        if low > scores.merit.baseline:
             return []
         few = scores.n_groups < FEW_GROUPS * len(scores.per_class)
         cause = (
@@ -160,26 +171,23 @@ class Results:
             else f"look whether the labels are right and whether {self.unit}s of one class have "
             "something in common that the others lack; python -m data.audit looks for errors"
         )
-        return [
-            f"no better than chance: always answering {printable(scores.majority_class)} may do "
-            f"as well; {cause}"
-        ]
+        return [f"no better than chance: {_guess(scores)} may do as well; {cause}"]
 
     def lines(self) -> list[str]:
         """The answer in up to three lines: the test, the figure to quote, the folds."""
         main, estimate = self.main, self.estimate
-        low, high = main.accuracy_interval_95
+        name, value, (low, high), _ = main.merit
+        beside = ""
+        if main.several:
+            beside = f"; macro F1 {main.macro_f1:.3f}, micro F1 {main.several.micro_f1:.3f}"
         lines = [
-            f"test accuracy {main.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
-            f"{main.n} {self.main_unit} of {main.n_groups} groups"
+            f"test {name} {value:.3f} (95 % interval {low:.3f} to {high:.3f}) on "
+            f"{main.n} {self.main_unit} of {main.n_groups} groups{beside}"
         ]
-        chance = (
-            f"always answering {printable(estimate.majority_class)} would have "
-            f"{estimate.majority_baseline:.3f}"
-        )
-        low, high = estimate.accuracy_interval_95
+        _, value, (low, high), baseline = estimate.merit
+        chance = f"{_guess(estimate)} would have {baseline:.3f}"
         quoted = (
-            f"to quote: {estimate.accuracy:.3f} ({low:.3f} to {high:.3f}) of {estimate.n} "
+            f"to quote: {value:.3f} ({low:.3f} to {high:.3f}) of {estimate.n} "
             f"{self.main_unit}, each by a model that was not trained on it; "
         )
         lines.append(quoted * (estimate is not main) + chance)
@@ -189,3 +197,10 @@ class Results:
                 f"{len(folds.accuracy)} folds; the model is {self.final}"
             )
         return lines
+
+
+def _guess(scores: Scores) -> str:
+    """How answers are made that know nothing."""
+    if scores.several:
+        return "labels in any order"
+    return f"always answering {printable(scores.majority_class)}"

@@ -9,12 +9,13 @@ import numpy as np
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
 from data.config import parse_size
 from data.images.read import ImageSpec, list_pictures, read_picture, whole_picture
-from train.evaluate.calibration import probabilities_of
+from train.evaluate.calibration import LabelCalibration
 from train.export.config import ExportConfig
 from train.export.formats import FORMATS, Original
 from train.export.state_dict import import_state_dict
 from train.export.static_page import write_page
 from train.models import model_file
+from train.models.facts import ModelFacts
 from train.models.network import Network, TorchNetwork
 
 BATCH = 16
@@ -46,14 +47,14 @@ def export_model(file: Path, config: ExportConfig) -> int:
         )
     original = Original(model_file.rebuilt(facts, weights), facts)
     if config.page:
+        facts.need_one_label("the page of --page answers with one class")
         folder = Path(config.page)
         write_page(original, folder)
         print(f"{folder}: a page of {_megabytes(folder)} MB; python -m http.server -d {folder}")
     if not any(config.forms):
         return DONE
     pictures = _pictures(config, facts.image, facts.config.get("data"))
-    temperature = facts.temperature
-    truth, rate = _timed(TorchNetwork(original.module), pictures, temperature)
+    truth, rate = _timed(TorchNetwork(original.module), pictures, facts)
     rows = [HEADINGS, (str(file), _megabytes(file), f"{rate:.0f}", "", "")]
     out, left_out = Path(config.out or file.parent / "exported"), list[str]()
     for name, (target, write) in FORMATS.items():
@@ -64,8 +65,8 @@ def export_model(file: Path, config: ExportConfig) -> int:
         except ValueError as error:  # this network has no such form; the others are not lost
             left_out.append(str(error))
             continue
-        answers, rate = _timed(network, pictures, temperature)
-        same = (answers.argmax(axis=1) == truth.argmax(axis=1)).mean()
+        answers, rate = _timed(network, pictures, facts)
+        same = _same_answers(answers, truth, facts.several)
         size, worst = _megabytes(out / target), abs(answers - truth).max()
         rows.append((str(out / target), size, f"{rate:.0f}", f"{same:.1%}", f"{worst:.1e}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -90,14 +91,23 @@ def _pictures(config: ExportConfig, spec: ImageSpec, trained_on: str | None) -> 
     return np.stack([whole_picture(picture, spec) for picture in pictures])
 
 
-def _timed(network: Network, pictures: np.ndarray, temperature: float) -> tuple[np.ndarray, float]:
+def _same_answers(
+    answers: np.ndarray, truth: np.ndarray, several: LabelCalibration | None
+) -> float:
+    """The share of pictures with the same class, or the same labels, by both probabilities."""
+    if several:
+        return float((several.named(answers) == several.named(truth)).all(axis=1).mean())
+    return float((answers.argmax(axis=1) == truth.argmax(axis=1)).mean())
+
+
+def _timed(network: Network, pictures: np.ndarray, facts: ModelFacts) -> tuple[np.ndarray, float]:
     """(probabilities float (n, C), pictures per second by the fastest of several passes)."""
     best, started, passes = float("inf"), time.monotonic(), 0
     while passes < 2 or time.monotonic() - started < LEAST_SECONDS:
         before = time.perf_counter()
         logits = [network.logits(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)]
         best, passes = min(best, time.perf_counter() - before), passes + 1
-    return probabilities_of(np.concatenate(logits), temperature), len(pictures) / best
+    return facts.probabilities(np.concatenate(logits)), len(pictures) / best
 
 
 def _megabytes(path: Path) -> str:

@@ -239,9 +239,9 @@ def finetuning(trainer: Trainer, fold: Fold) -> Phase:
     def batches(epoch_seed: int) -> Any:
         train = fold.train
         if config.balance == "sampler":
-            chances = 1 / np.bincount(labels[train])[labels[train]]
+            chances = chances_of(labels[train])
             rng = np.random.default_rng(epoch_seed)
-            train = rng.choice(train, len(train), p=chances / chances.sum())
+            train = rng.choice(train, len(train), p=chances)
         return trainer.shares(train, epoch_seed)
 
     weights = class_weights(labels[fold.train], trainer.model.head.out_features)
@@ -262,3 +262,15 @@ def finetuning(trainer: Trainer, fold: Fold) -> Phase:
         together=True,
         compiled=config.compile == "yes" or (config.compile == "auto" and pays),
     )
+
+
+def chances_of(labels: np.ndarray) -> np.ndarray:
+    """Chances (n,) with which each class is drawn as often: of labels (n,), or several (n, C).
+
+    An example with several labels has the mean chance of these.
+    """
+    if labels.ndim == 1:
+        chances = 1 / np.bincount(labels)[labels]
+    else:
+        chances = labels @ (1 / np.maximum(labels.sum(axis=0), 1)) / labels.sum(axis=1)
+    return chances / chances.sum()

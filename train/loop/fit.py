@@ -108,7 +108,8 @@ def _set_up(
         model.load_state_dict(progress.weights)
         optimizer.load_state_dict(progress.optimizer)
         scheduler.load_state_dict(progress.scheduler)
-    loss = Loss(phase.class_weights, config.label_smoothing)
+    several = phase.validation_labels.ndim == 2
+    loss = Loss(phase.class_weights, config.label_smoothing, several)
     step = Step(fabric, wrapped, optimizer, loss, micro_batch, n=progress.steps)
     step.together = phase.together and fabric.world_size > 1
     if not phase.is_head:
@@ -148,7 +149,7 @@ def _evaluate(
         progress.best_logits = torch.from_numpy(logits)
     else:
         progress.stale += 1
-    return loss, float((logits.argmax(axis=1) == labels).mean())
+    return loss, loss_of.accuracy(logits, labels)
 
 
 def on_cpu(model: nn.Module) -> Weights:

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from train.devices.distributed import average
 from train.loop.micro_batch import MicroBatch
@@ -20,13 +20,23 @@ MAX_GRADIENT_NORM = 1.0
 
 @dataclass(frozen=True)
 class Loss:
-    """Cross entropy with weights float32 (C,) of the classes and smoothed labels."""
+    """Cross entropy with weights float32 (C,) of the classes and smoothed labels.
+
+    several: each class is a question of its own, whose binary cross entropies are added up; the
+    weights are those of the examples that have the label.
+    """
 
     class_weights: torch.Tensor | None = None
     smoothing: float = 0.0
+    several: bool = False
 
     def total(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The sum over examples; targets are labels (B,) or probabilities (B, C)."""
+        if self.several:
+            smooth = targets * (1 - self.smoothing) + self.smoothing / 2
+            return binary_cross_entropy_with_logits(
+                logits, smooth, pos_weight=self.class_weights, reduction="sum"
+            )
         return cross_entropy(
             logits, targets, self.class_weights, reduction="sum", label_smoothing=self.smoothing
         )
@@ -43,9 +53,21 @@ class Loss:
         here = replace(self, class_weights=weights)
         return (here.total(logits, targets) / here.weight(targets)).item()
 
+    def accuracy(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """The share of examples whose label is found, or all of their labels and no other."""
+        if self.several:
+            return float(((logits > 0) == (labels > 0)).all(axis=1).mean())
+        return float((logits.argmax(axis=1) == labels).mean())
+
 
 def class_weights(labels: np.ndarray, n_classes: int) -> torch.Tensor:
-    """Weights float32 (C,) inverse to the class sizes, 1 on average over the examples of labels."""
+    """Weights float32 (C,) inverse to the class sizes, 1 on average over the examples of labels.
+
+    Of several labels (n, C): how many examples lack the label for each that has it.
+    """
+    if labels.ndim == 2:
+        counts = labels.sum(axis=0)
+        return torch.from_numpy((len(labels) - counts) / np.maximum(counts, 1)).float()
     counts = np.bincount(labels, minlength=n_classes)
     weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return torch.tensor(weights, dtype=torch.float32)
@@ -72,7 +94,7 @@ class Step:
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss before the step, summed over this process's examples: a scalar, on the device.
 
-        images: uint8 (B, 3, H, W) or float32 (B, F); labels: int64 (B,).
+        images: uint8 (B, 3, H, W) or float32 (B, F); labels: int64 (B,), float32 (B, C) of several.
         """
         images = images.to(self.fabric.device, non_blocking=True)
         targets = labels.to(self.fabric.device, non_blocking=True)

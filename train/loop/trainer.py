@@ -18,7 +18,7 @@ class Pictures(Protocol):
 
     @property
     def labels(self) -> np.ndarray:
-        """The label of each example, int64 (n,)."""
+        """The label of each example, int64 (n,), or its labels, float32 (n, C)."""
 
     @property
     def digests(self) -> np.ndarray | None:

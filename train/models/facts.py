@@ -9,8 +9,10 @@ import numpy as np
 from common.fields import Fields
 from data.images.read import ImageSpec
 from render.settings import RenderSettings
+from train.evaluate.calibration import LabelCalibration, probabilities_of
 
 FORMAT = 4  # 2: embeddings of several stages; 3: and of covariances; 4: checked facts
+FORMAT_OF_SEVERAL = 5  # of a model that gives several labels: older versions would give it one
 MAX_CLASSES, MAX_COLUMNS = 100_000, 100_000
 POOLINGS = ("last", "stages", "table")
 
@@ -101,7 +103,8 @@ class ModelFacts:
     inputs: the size and colours of its pictures, or the names of a table's columns; pooling: how
     the backbone's maps become an embedding, "table" for tables; render: the settings that turn
     audio into its pictures, None where these are not known; temperature: what logits are divided by
-    before the softmax; config: the options of its training; metrics: those of metrics.json;
+    before the softmax; several: instead of it, how a model answers that gives several labels, None
+    for one of one label; config: the options of its training; metrics: those of metrics.json;
     revision: of the program that trained it.
     """
 
@@ -116,6 +119,16 @@ class ModelFacts:
     novelty: Novelty | None = None
     domain: DomainReference | None = None
     revision: str | None = None
+    several: LabelCalibration | None = None
+
+    def need_one_label(self, what: str) -> None:
+        """Raise ValueError for a model that gives several labels, for which `what` is not made."""
+        if self.several:
+            raise ValueError(f"{what}, and this model gives a song several labels")
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities float64 (n, C) of the network's logits (n, C)."""
+        return probabilities_of(logits, self.temperature, self.several)
 
     @property
     def is_table(self) -> bool:
@@ -147,6 +160,9 @@ class ModelFacts:
         plain["render"] = self.render.to_dict() if self.render else None
         plain["novelty"] = asdict(self.novelty) if self.novelty else None
         plain["domain"] = asdict(self.domain) if self.domain else None
+        del plain["several"]
+        if self.several:
+            plain |= {"format": FORMAT_OF_SEVERAL, "several": asdict(self.several)}
         return plain
 
     @classmethod
@@ -156,7 +172,8 @@ class ModelFacts:
         Of another format than this version's, the message says whether to train or to update.
         """
         fields = Fields.of(values)
-        if values.get("format") != FORMAT:
+        several = fields.optional_section("several")
+        if values.get("format") != (FORMAT_OF_SEVERAL if several else FORMAT):
             older = values.get("format") in range(FORMAT)
             raise ValueError(
                 f"format {values.get('format')!r:.20}; this version reads {FORMAT}: "
@@ -167,10 +184,11 @@ class ModelFacts:
             raise ValueError(f"pooling is {pooling!r:.60}; expected one of {', '.join(POOLINGS)}")
         is_table = pooling == "table"
         novelty, domain = fields.optional_section("novelty"), fields.optional_section("domain")
+        classes = fields.names("classes", MAX_CLASSES)
         return cls(
             backbone=fields.text("backbone"),
             pooling=pooling,
-            classes=fields.names("classes", MAX_CLASSES),
+            classes=classes,
             inputs=fields.names("columns", MAX_COLUMNS)
             if is_table
             else ImageSpec.from_fields(fields.section("image")),
@@ -181,6 +199,7 @@ class ModelFacts:
             novelty=Novelty.from_fields(novelty) if novelty else None,
             domain=DomainReference.from_fields(domain) if domain else None,
             revision=fields.optional_text("revision"),
+            several=LabelCalibration.from_fields(several, len(classes)) if several else None,
         )
 
 

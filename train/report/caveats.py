@@ -67,6 +67,8 @@ def about_model(facts: ModelFacts) -> str:
         return said
     results = Results.from_dict(facts.metrics)
     scores = results.estimate
+    if scores.several:
+        return f"{said} It gives a song all labels that it hears: {in_several(results)}."
     low, high = scores.accuracy_interval_95
     return (
         f"{said} It was right for {scores.accuracy:.0%} (95 % interval {low:.0%} to {high:.0%}) of "
@@ -111,17 +113,22 @@ def _of_protocol(protocol: EvaluationProtocol) -> list[str]:
 
 def _of_figures(results: Results) -> list[str]:
     scores = results.estimate
-    low, high = scores.accuracy_interval_95
+    name, _, (low, high), baseline = scores.merit
     lines = []
-    if low <= scores.majority_baseline:
+    if low <= baseline:
+        other = "labels in any order" if scores.several else "always giving the same answer"
         lines.append(
-            "It is not shown to be better than always giving the same answer: the interval reaches "
-            "down to that."
+            f"It is not shown to be better than {other}: the interval reaches down to that."
         )
     if high - low > 0.2:
         lines.append(
-            f"Only {scores.n_groups} groups were tested: the true accuracy may be anywhere from "
+            f"Only {scores.n_groups} groups were tested: the true {name} may be anywhere from "
             f"{100 * low:.0f} to {100 * high:.0f} %."
+        )
+    if scores.several:
+        lines.append(
+            "Thresholds were chosen on what the folds held out: F1 there is a little optimistic; "
+            "that of the test is not."
         )
     if results.parts_differ:
         lines.append(
@@ -143,12 +150,15 @@ def quotation(report: RunReport) -> str:
     results, protocol = report.results, report.protocol
     scores = results.estimate
     low, high = (100 * end for end in scores.accuracy_interval_95)
+    network = report.setting.split(",")[0]
     said = (
-        f"{report.setting.split(',')[0]} classified {100 * scores.accuracy:.1f} % of {scores.n} "
+        f"{network} classified {100 * scores.accuracy:.1f} % of {scores.n} "
         f"{results.main_unit} in {len(scores.per_class)} classes correctly (95 % interval "
         f"{low:.0f} to {high:.0f} %, {scores.n_groups} groups; always answering "
         f"{scores.majority_class} would have {100 * scores.majority_baseline:.0f} %)"
     )
+    if scores.several:
+        said = f"{network} gave labels of {len(scores.per_class)} classes: {in_several(results)}"
     if results.cross_validation and results.validation:
         by = "split by picture" if protocol.group == "none" else "split by group"
         n_folds = len(results.cross_validation.accuracy)
@@ -156,3 +166,16 @@ def quotation(report: RunReport) -> str:
             f", each by a model that was not trained on it ({n_folds} folds and a test part, {by})"
         )
     return said + "."
+
+
+def in_several(results: Results) -> str:
+    """How good a model of several labels is, in a clause."""
+    scores = results.estimate
+    assert scores.several is not None
+    _, value, (low, high), baseline = scores.merit
+    return (
+        f"mean average precision {value:.2f} (95 % interval {low:.2f} to {high:.2f}; any order "
+        f"would have {baseline:.2f}), macro F1 {scores.macro_f1:.2f} and micro F1 "
+        f"{scores.several.micro_f1:.2f} on {scores.n} {results.main_unit} of {scores.n_groups} "
+        f"groups; all labels right and no other for {scores.accuracy:.0%}"
+    )

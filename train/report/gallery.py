@@ -10,6 +10,7 @@ from PIL import Image
 
 from common.html import thumbnail_uri
 from train.evaluate.answers import BatchesOf
+from train.evaluate.calibration import LabelCalibration
 from train.models.classifier import Classifier
 from train.models.gradcam import grad_cam
 from train.report.sounds import SoundOf, silence
@@ -28,7 +29,8 @@ class Answered:
     paths str (n,); labels int64 (n,); probabilities float (n, C); embeddings float (m, F): of the
     positions `embedded` int (m,); heat: where the network looked, float in [0, 1], or ValueError
     when it cannot tell; shape: (width, height) of a picture as it was drawn; sound: what the
-    picture of a path sounds like.
+    picture of a path sounds like; several: how a model that gives several labels does, whose labels
+    are float32 (n, C).
     """
 
     classes: tuple[str, ...]
@@ -41,6 +43,7 @@ class Answered:
     heat: HeatOf
     shape: tuple[int, int]
     sound: SoundOf = silence
+    several: LabelCalibration | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -52,16 +55,40 @@ class Answered:
         """Its probability, float (n,)."""
         return self.probabilities.max(axis=1)
 
+    @property
+    def named(self) -> np.ndarray:
+        """Which classes are named of each example, bool (n, C): one, or those of several labels."""
+        if self.several:
+            return self.several.named(self.probabilities)
+        named: np.ndarray = np.arange(len(self.classes)) == self.predicted[:, None]
+        return named
+
+    @property
+    def has(self) -> np.ndarray:
+        """Which classes each example has, bool (n, C)."""
+        if self.several:
+            return self.labels > 0
+        has: np.ndarray = np.arange(len(self.classes)) == self.labels[:, None]
+        return has
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether all that is named of an example, and nothing else, is so: bool (n,)."""
+        right: np.ndarray = (self.named == self.has).all(axis=1)
+        return right
+
 
 @dataclass(frozen=True)
 class Tile:
-    """One example as it is shown; picture, heat and sound are data URIs, top the likeliest three.
+    """One example as it is shown; picture, heat and sound are data URIs.
+
+    truth: its labels; top: the likeliest three classes, or all that are named of several labels.
 
     second_look: whether its label should be looked at again.
     """
 
     path: str
-    truth: str
+    truth: tuple[str, ...]
     top: list[tuple[str, float]]
     picture: str
     heat: str | None = None
@@ -71,10 +98,10 @@ class Tile:
 
 @dataclass(frozen=True)
 class Confusion:
-    """n examples of the class `truth`, that share of it, were taken for `predicted`."""
+    """A kind of mistake in words, n examples with it, and their share of the whole, in words."""
 
-    truth: str
-    predicted: str
+    what: str
+    whole: str
     n: int
     share: float
     tiles: list[Tile]
@@ -124,13 +151,35 @@ def confusions(tested: Answered) -> list[tuple[int, int, np.ndarray]]:
 
 def typical(tested: Answered, n: int) -> np.ndarray:
     """Positions of the most confidently right example of each class, of n classes at most."""
-    right = tested.predicted == tested.labels
-    best = []
+    right, has = tested.right, tested.has
+    best: list[int] = []
     for label in range(len(tested.classes)):
-        mine = np.flatnonzero(right & (tested.labels == label))
+        mine = np.setdiff1d(np.flatnonzero(right & has[:, label]), best)
         if len(mine):
-            best.append(int(mine[np.argmax(tested.confidence[mine])]))
+            best.append(int(mine[np.argmax(tested.probabilities[mine, label])]))
     return np.array(best[:n], dtype=int)
+
+
+def kinds_of_mistakes(tested: Answered) -> list[tuple[str, str, np.ndarray, int]]:
+    """(what, of which whole, positions, size of the whole) of each kind, the commonest first."""
+    sizes, classes = tested.has.sum(axis=0), tested.classes
+    if not tested.several:
+        return [
+            (f"{classes[truth]} taken for {classes[predicted]}", classes[truth], at, sizes[truth])
+            for truth, predicted, at in confusions(tested)
+        ]
+    kinds = []
+    off = np.abs(tested.probabilities - tested.has)
+    for label, name in enumerate(classes):
+        has, named = tested.has[:, label], tested.named[:, label]
+        for what, whole, wrong, n in (
+            (f"{name} not found", f"what is {name}", has & ~named, sizes[label]),
+            (f"{name} named", f"what is not {name}", named & ~has, len(has) - sizes[label]),
+        ):
+            at = np.flatnonzero(wrong)
+            if len(at):
+                kinds.append((what, whole, at[np.argsort(-off[at, label], kind="stable")], int(n)))
+    return sorted(kinds, key=lambda kind: -len(kind[2]))
 
 
 def gallery_of(tested: Answered, *, trusted: bool) -> Gallery:
@@ -139,19 +188,18 @@ def gallery_of(tested: Answered, *, trusted: bool) -> Gallery:
     trusted: whether probabilities mean what they say, so that a confident mistake is a reason to
     look at the label again.
     """
-    ranked = confusions(tested)
-    counts = np.bincount(tested.labels, minlength=len(tested.classes))
+    ranked = kinds_of_mistakes(tested)
     shown = [
         Confusion(
-            truth=tested.classes[truth],
-            predicted=tested.classes[predicted],
+            what=what,
+            whole=whole,
             n=len(positions),
-            share=float(len(positions) / counts[truth]),
+            share=float(len(positions) / size),
             tiles=tiles(tested, positions[:N_PER_CONFUSION], trusted=trusted),
         )
-        for truth, predicted, positions in ranked[:N_CONFUSIONS]
+        for what, whole, positions, size in ranked[:N_CONFUSIONS]
     ]
-    n_wrong = sum(len(positions) for _, _, positions in ranked)
+    n_wrong = sum(len(positions) for _, _, positions, _ in ranked)
     return Gallery(
         confusions=shown,
         typical=tiles(tested, typical(tested, N_TYPICAL), trusted=trusted),
@@ -167,21 +215,21 @@ def tiles(tested: Answered, positions: np.ndarray, *, trusted: bool) -> list[Til
     heats: list[np.ndarray | None] = [None] * len(positions)
     with suppress(ValueError):  # transformers have no feature maps
         heats = list(tested.heat(positions, tested.predicted[positions]))
-    shown = []
+    shown, right, named, has = [], tested.right, tested.named, tested.has
     for i, picture, heat in zip(positions, pictures, heats, strict=True):
-        row = tested.probabilities[i]
-        best = np.argsort(-row, kind="stable")[:3]
-        wrong = best[0] != tested.labels[i]
+        row, wrong = tested.probabilities[i], not right[i]
+        best = np.argsort(-row, kind="stable")
+        best = best[named[i][best]] if tested.several else best[:3]
         shown.append(
             Tile(
                 path=str(tested.paths[i]),
-                truth=tested.classes[tested.labels[i]],
+                truth=tuple(tested.classes[k] for k in np.flatnonzero(has[i])),
                 top=[(tested.classes[k], float(row[k])) for k in best],
                 picture=thumbnail_uri(picture, shape=tested.shape),
                 heat=None
                 if heat is None
                 else thumbnail_uri(overlay(picture, heat), shape=tested.shape),
-                second_look=bool(trusted and wrong and row[best[0]] >= SURE),
+                second_look=bool(trusted and wrong and not tested.several and row.max() >= SURE),
                 sound=tested.sound(str(tested.paths[i])) if wrong else None,
             )
         )

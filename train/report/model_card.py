@@ -8,7 +8,7 @@ import yaml
 from common.files import write_text
 from common.html import fill_template
 from train.models.facts import ModelFacts
-from train.report.caveats import cautions, quotation, supports
+from train.report.caveats import cautions, in_several, quotation, supports
 from train.report.run_report import RunReport
 
 
@@ -22,6 +22,7 @@ def write_card(run: Path, report: RunReport, model: ModelFacts) -> None:
         unit=report.results.unit,
         model=model,
         quotation=quotation(report),
+        in_several=in_several(report.results) if report.results.several else "",
         supports=supports(report),
         cautions=cautions(report.results, report.protocol),
         date=time.strftime("%Y-%m-%d"),
@@ -40,6 +41,8 @@ def front_matter(name: str, report: RunReport, model: ModelFacts) -> str:
     folder = Path(report.data).name or "data"
     main = report.results.main
     figures = {"accuracy": main.accuracy, "f1": main.macro_f1}
+    if main.several:
+        figures["mean_average_precision"] = main.several.mean_average_precision
     result = {
         "task": {"type": task},
         "dataset": {"name": folder, "type": folder},

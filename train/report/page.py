@@ -23,7 +23,13 @@ from train.evaluate.frozen_features import (
 from train.evaluate.metrics import ClassScores, Scores
 from train.loop.state import Progress
 from train.report import figures
-from train.report.caveats import calibration_sentence, cautions, quotation, supports
+from train.report.caveats import (
+    calibration_sentence,
+    cautions,
+    in_several,
+    quotation,
+    supports,
+)
 from train.report.gallery import Answered, confusions, gallery_of
 from train.report.projection import MIN_POINTS, project
 from train.report.run_report import RunReport
@@ -93,9 +99,12 @@ def write_report(run: Path, report: RunReport, finished: list[Progress], tested:
         cautions=cautions(results, report.protocol),
         quotation=quotation(report),
         calibration=calibration_sentence(results.estimate),
+        in_several=in_several(results) if results.several else "",
         many_classes=len(tested.classes) > MANY_CLASSES,
         lowest=_lowest(results.estimate),
-        confusion_png=data_uri((run / "confusion_matrix.png").read_bytes(), "png"),
+        confusion_png=None
+        if tested.several
+        else data_uri((run / "confusion_matrix.png").read_bytes(), "png"),
         counts=[*report.counts[:-1][:N_LOWEST], report.counts[-1]],
         largest=max([1, *(row.n_examples for row in report.counts[:-1])]),
         versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
@@ -118,6 +127,17 @@ def _lowest(scores: Scores) -> list[tuple[str, ClassScores]]:
 
 def draw(test: Scores, finished: list[Progress], tested: Answered) -> dict[str, Figure]:
     """Every figure by its file's name, of the scores of the test and of the tested examples."""
+    drawn = {
+        "per_class_accuracy": figures.per_class(test.per_class),
+        "reliability": figures.reliability(test.reliability),
+    }
+    if finished:
+        drawn["curves"] = figures.curves(finished)
+    return drawn if tested.several else drawn | _of_one_label(test, tested)
+
+
+def _of_one_label(test: Scores, tested: Answered) -> dict[str, Figure]:
+    """The figures in which an example has one class: what was taken for what, and the map."""
     sizes = np.bincount(tested.labels, minlength=len(tested.classes))
     ranked = [
         (tested.classes[truth], tested.classes[predicted], len(who), len(who) / sizes[truth])
@@ -125,12 +145,8 @@ def draw(test: Scores, finished: list[Progress], tested: Answered) -> dict[str, 
     ]
     drawn = {
         "confusion_matrix": figures.confusion(test.confusion_matrix, list(tested.classes)),
-        "per_class_accuracy": figures.per_class(test.per_class),
         "top_confusions": figures.top_confusions(ranked),
-        "reliability": figures.reliability(test.reliability),
     }
-    if finished:
-        drawn["curves"] = figures.curves(finished)
     if len(tested.embedded) >= MIN_POINTS:
         labels = tested.labels[tested.embedded]
         right = tested.predicted[tested.embedded] == labels

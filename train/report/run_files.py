@@ -127,7 +127,9 @@ def write_run(
     facts = _model_facts(training, trainer, results, settings)
     model_file.save(folder / "model.pth", final.weights, facts)
     write_text(folder / "metrics.json", results.to_json())
-    write_predictions(folder / "predictions.csv", [*final.folds, final.test], ready.examples)
+    write_predictions(
+        folder / "predictions.csv", [*final.folds, final.test], ready.examples, results.several
+    )
     write_history(folder / "history.csv", finished)
     notes = list(ready.notes)
     if table := settings.options.get("corrections"):
@@ -181,6 +183,7 @@ def _model_facts(
         classes=training.ready.examples.classes,
         inputs=training.ready.inputs,
         temperature=results.temperature,
+        several=results.several,
         render=settings.render,
         config=settings.options,
         metrics=results.to_dict(matrices=False),

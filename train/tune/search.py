@@ -154,6 +154,8 @@ def _base(
     if known:
         data_config = replace(data_config, split=str(split_file))
     examples = scan(root_of(data_config.data), data_config.group)
+    if examples.several_labels:
+        raise ValueError(f"{examples.root}: the search is made for songs of one label")
     start = prepare_pictures(examples, data_config, replace(config, model=model), fabric)
     start = replace(start, config=replace(start.config, model=start.name))
     ready = start.ready

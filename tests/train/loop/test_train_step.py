@@ -13,13 +13,13 @@ from torch.nn.functional import cross_entropy
 from tests.train.loop.test_cross_validation import Noise, start, train
 from train.config import TrainConfig
 from train.devices.fabric import make_fabric
-from train.loop.cross_validation import cross_validate, finetuning
+from train.loop.cross_validation import chances_of, cross_validate, finetuning
 from train.loop.inference import apply
 from train.loop.micro_batch import MicroBatch
 from train.loop.mixup import mixing
 from train.loop.optim import make_optimizer, planned_rate, set_rate
 from train.loop.state import EpochRow, Fold
-from train.loop.train_step import MAX_GRADIENT_NORM, Loss, Step
+from train.loop.train_step import MAX_GRADIENT_NORM, Loss, Step, class_weights
 from train.models.backbone import create_backbone
 from train.models.classifier import Classifier
 
@@ -234,3 +234,30 @@ def test_a_fold_with_every_option_resumes_in_its_middle(tmp_path: Path) -> None:
     for name, tensor in expected.best_weights.items():
         assert torch.equal(resumed.best_weights[name], tensor)
     assert whole.micro_batch.size == 4
+
+
+def test_the_loss_of_several_labels_is_torchs_with_softened_targets() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 4, generator=rng)
+    targets = (torch.rand(6, 4, generator=rng) < 0.4).float()
+    targets[0] = 0.3  # as mixup makes them
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    for smoothing, soft in ((0.0, targets), (0.1, 0.9 * targets + 0.05)):
+        loss = Loss(weights, smoothing, several=True)
+        expected = nn.functional.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights)
+        assert loss.mean(logits, targets) == pytest.approx(4 * expected.item(), rel=1e-5)
+    labels = targets[1:].numpy()
+    found = class_weights(labels, 4).numpy()
+    assert found * labels.sum(axis=0) == pytest.approx(len(labels) - labels.sum(axis=0))
+    right = (logits[1:].numpy() > 0) == (labels > 0)
+    assert loss.accuracy(logits[1:].numpy(), labels) == right.all(axis=1).mean()
+
+
+def test_the_sampler_draws_each_of_several_labels_alike() -> None:
+    """A label of one in ten is in as many draws as one of all, where none has both."""
+    labels = np.zeros((100, 2), np.float32)
+    labels[:90, 0], labels[90:, 1] = 1, 1
+    chances = chances_of(labels)
+    assert chances @ labels == pytest.approx([0.5, 0.5])
+    single = chances_of(labels.argmax(axis=1))
+    assert single == pytest.approx(chances)

@@ -34,7 +34,7 @@ export function showPlayer(root, { answer, source, picture, colours, hertz }) {
     head.style.left = `${Math.min(100, (100 * at) / seconds)}%`;
     seek.value = at;
     seek.setAttribute("aria-valuetext", `${clock(at)}, ${clip.class}`);
-    const said = clip.unsure ? `unsure: ${clip.unsure}; nearest ${clip.class}` : clip.class;
+    const said = clip.unsure ? `unsure: ${clip.unsure}; nearest ${clip.class}` : clip.class || "none";
     now.textContent = `${clock(at)}  ${said} (${Math.round(100 * clip.probability)} %)`;
   };
   seek.addEventListener("input", () => {
@@ -80,13 +80,19 @@ function timesOf(seconds) {
   return times.filter((time) => time < 0.97 * seconds); // a label at the end would leave the track
 }
 
-/** Each clip's probabilities on top of one another; what is unsure is hatched. */
+/** Each clip's probabilities on top of one another; what is unsure is hatched.
+ *
+ * Those of several labels can be more than 1 together: then the most fills the height.
+ */
 function drawShares(canvas, timeline, edges, colours) {
+  const sums = timeline.map((clip) => Object.values(clip.probabilities).reduce((a, b) => a + b, 0));
+  const most = Math.max(1, ...sums);
   const context = canvas.getContext("2d"), { width, height } = canvas, end = edges.at(-1);
   timeline.forEach((clip, i) => {
     const left = (edges[i] / end) * width, right = (edges[i + 1] / end) * width;
     let base = height;
-    for (const [name, share] of Object.entries(clip.probabilities)) {
+    for (const [name, probability] of Object.entries(clip.probabilities)) {
+      const share = probability / most;
       context.fillStyle = colours[name];
       context.fillRect(left, base - share * height, right - left, share * height);
       base -= share * height;

@@ -1,0 +1,161 @@
+"""Songs with several labels, from the recordings to the answers: tones that sound together."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from sklearn.metrics import average_precision_score, f1_score
+
+from inference.predictor import load
+from tests.helpers import SHORT, TINY, run_module, run_script
+
+SR = 22050
+TONES = {"high": 4000.0, "low": 250.0, "middle": 1200.0}  # Hz
+pytestmark = pytest.mark.slow  # one whole training, which all share
+
+
+def chord(labels: tuple[str, ...], seed: int) -> np.ndarray:
+    """Two seconds of the labels' tones at once, each out of tune and of its own strength."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(2 * SR) / SR
+    tones = [
+        rng.uniform(0.3, 1) * np.sin(2 * np.pi * rng.uniform(0.9, 1.1) * TONES[label] * t)
+        for label in labels
+    ]
+    y = np.sum(tones, axis=0) + 0.03 * rng.standard_normal(len(t))
+    return (0.5 * y / np.abs(y).max()).astype(np.float32)
+
+
+def chords() -> Iterator[tuple[str, ...]]:
+    """Every tone alone, and every two of them at once."""
+    yield from combinations(TONES, 1)
+    yield from combinations(TONES, 2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of `python main.py music --labels music/labels.csv` on 48 chords."""
+    root = tmp_path_factory.mktemp("several")
+    (root / "music").mkdir()
+    rows = []
+    for n, labels in enumerate([*chords()] * 8):
+        soundfile.write(root / f"music/{n:02d}.wav", chord(labels, n), SR)
+        rows.append(f"{n:02d}.wav,{'; '.join(labels)}\n")
+    (root / "music/labels.csv").write_text("path,label\n" + "".join(rows))
+    drawn = ("--labels", "music/labels.csv", "--preset", "none", "--clip-seconds", "1")
+    alike = ("--duplicates", "ignore")  # tones without music are much alike
+    done = run_script("main.py", "music", *drawn, *alike, *TINY, *SHORT, cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert "test mean average precision" in done.stdout
+    return root / "runs/latest"
+
+
+def answers(run: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(labels, named, probabilities), each (n, 3), of the tested pictures in predictions.csv."""
+    with (run / "predictions.csv").open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["split"] == "test"]
+    has, named = (
+        np.array([[name in row[column].split(";") for name in sorted(TONES)] for row in rows])
+        for column in ("label", "predicted")
+    )
+    return has, named, np.array([[float(row[name]) for name in sorted(TONES)] for row in rows])
+
+
+def test_both_tones_of_new_chords_are_found(run: Path, tmp_path: Path) -> None:
+    """By the .pth and by the .onnx, in Python and in the table, with the same probabilities."""
+    files, truth = [], [*chords()] * 3
+    for n, labels in enumerate(truth):
+        files.append(tmp_path / f"{n:02d}.wav")
+        soundfile.write(files[-1], chord(labels, 1000 + n), SR)
+    by_torch, by_onnx = (
+        [*load(run / name).predict(list(map(str, files)))] for name in ("model.pth", "model.onnx")
+    )
+    right = [set(p.labels) == set(labels) for p, labels in zip(by_torch, truth, strict=True)]
+    assert np.mean(right) >= 0.9
+    both = [right for right, labels in zip(right, truth, strict=True) if len(labels) == 2]
+    assert np.mean(both) >= 0.8
+    for one, other in zip(by_torch, by_onnx, strict=True):
+        assert one.labels == other.labels and one.several
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-3)
+    table, lists = tmp_path / "answers.csv", tmp_path / "lists"
+    asked = ("--csv", table, "--sort", lists, "--json")
+    done = run_script("predict.py", run / "model.onnx", *files, *asked)
+    assert done.returncode == 0, done.stderr
+    with table.open(newline="") as lines:
+        rows = [row["class"] for row in csv.DictReader(lines)]
+    assert rows == [p.label for p in by_onnx]
+    said = json.loads(done.stdout)
+    assert [one["classes"] for one in said] == [list(p.labels) for p in by_onnx]
+    for name in TONES:  # a chord is in the playlists of both of its tones
+        listed = (lists / f"{name}.m3u8").read_text().splitlines()[1:]
+        assert listed == [str(f) for f, p in zip(files, by_onnx, strict=True) if name in p.labels]
+
+
+def test_the_figures_are_scikit_learns(run: Path) -> None:
+    has, named, probabilities = answers(run)
+    metrics = json.loads((run / "metrics.json").read_text())
+    test, several = metrics["test"], metrics["test"]["several"]
+    thresholds = metrics["several"]["thresholds"]
+    assert (named == (probabilities >= thresholds)).all()
+    assert test["accuracy"] == pytest.approx((named == has).all(axis=1).mean())
+    assert test["macro_f1"] == pytest.approx(f1_score(has, named, average="macro"))
+    assert several["micro_f1"] == pytest.approx(f1_score(has, named, average="micro"))
+    expected = average_precision_score(has, probabilities, average="macro")
+    assert several["mean_average_precision"] == pytest.approx(expected, abs=1e-6)
+    assert test["confusion_matrix"] == []
+    report = (run / "report.html").read_text()
+    assert "mean average precision of several labels" in report
+    assert "Confusion matrix" not in report and not (run / "confusion_matrix.png").exists()
+
+
+def test_no_song_is_on_two_sides_and_the_table_has_all_labels(run: Path) -> None:
+    root = run.parents[1]
+    with (root / "spectrograms/music/clips.csv").open(newline="") as lines:
+        clips = {row["path"]: row for row in csv.DictReader(lines)}
+    assert {row["labels"] for row in clips.values()} == {";".join(labels) for labels in chords()}
+    assert all(row["labels"].split(";")[0] == row["label"] for row in clips.values())
+    with (run / "split.csv").open(newline="") as lines:
+        parts: dict[str, set[str]] = {}
+        for row in csv.DictReader(lines):
+            assert set(row["label"].split(";")) == set(clips[row["path"]]["labels"].split(";"))
+            parts.setdefault(clips[row["path"]]["recording"], set()).add(row["split"])
+    assert all(len(part) == 1 for part in parts.values())
+
+
+def test_a_folder_is_evaluated_with_all_labels(run: Path, tmp_path: Path) -> None:
+    pictures = run.parents[1] / "spectrograms/music"
+    done = run_module("train.evaluate", run / "model.pth", pictures, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "mean average precision" in done.stdout and "any order" in done.stdout
+
+
+def test_what_is_made_for_one_label_is_refused(run: Path, stripes: Path, tmp_path: Path) -> None:
+    pictures = run.parents[1] / "spectrograms/music"
+    for command, why in (
+        (("train.evaluate", run / "model.pth", stripes), "have one label"),
+        (("train.export", run / "model.pth", "--page", tmp_path / "page"), "several labels"),
+        (("data.audit", pictures, "--predictions", run / "predictions.csv"), "several labels"),
+        (("data.subsample", pictures, tmp_path / "some"), "several labels"),
+    ):
+        done = run_module(*map(str, command))
+        assert done.returncode == 1 and why in done.stderr and done.stderr.count("\n") == 1
+    done = run_script("main.py", pictures, "--final", "ensemble", *TINY, *SHORT)
+    assert done.returncode == 1 and "--final ensemble averages" in done.stderr
+
+
+def test_an_older_program_would_refuse_the_model(run: Path, tmp_path: Path) -> None:
+    """It would give each song one class, and not say so."""
+    from train.models import model_file
+
+    shutil.copy(run / "model.pth", tmp_path)
+    facts, _ = model_file.read(tmp_path / "model.pth")
+    plain = facts.to_dict()
+    assert plain["format"] == 5
+    with pytest.raises(ValueError, match="format 4"):
+        type(facts).from_dict(plain | {"format": 4})
