@@ -12,6 +12,9 @@ import pytest
 import soundfile
 from sklearn.metrics import average_precision_score, f1_score
 
+from inference.library.browse import Browser, Search
+from inference.library.index import Index
+from inference.library.review import members, summary
 from inference.predictor import load
 from tests.helpers import SHORT, TINY, run_module, run_script
 
@@ -40,11 +43,11 @@ def chords() -> Iterator[tuple[str, ...]]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of `python main.py music --labels music/labels.csv` on 48 chords."""
+    """The run folder of `python main.py music --labels music/labels.csv` on 36 chords."""
     root = tmp_path_factory.mktemp("several")
     (root / "music").mkdir()
     rows = []
-    for n, labels in enumerate([*chords()] * 8):
+    for n, labels in enumerate([*chords()] * 6):
         soundfile.write(root / f"music/{n:02d}.wav", chord(labels, n), SR)
         rows.append(f"{n:02d}.wav,{'; '.join(labels)}\n")
     (root / "music/labels.csv").write_text("path,label\n" + "".join(rows))
@@ -159,3 +162,31 @@ def test_an_older_program_would_refuse_the_model(run: Path, tmp_path: Path) -> N
     assert plain["format"] == 5
     with pytest.raises(ValueError, match="format 4"):
         type(facts).from_dict(plain | {"format": 4})
+
+
+def test_a_library_is_searched_by_each_label_and_promises_nothing(
+    run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "songs").mkdir()
+    truth = [*chords()]
+    for n, labels in enumerate(truth):
+        soundfile.write(tmp_path / f"songs/{n}.flac", chord(labels, 2000 + n), SR)
+    index = ("--index", tmp_path / "library.db")
+    done = run_module("inference.library", "scan", tmp_path / "songs", "--model", run, *index)
+    assert done.returncode == 0, done.stderr
+    with Index(tmp_path / "library.db") as opened:
+        [model] = opened.models()
+        songs = [*opened.songs(model)]
+        found = [set(song.prediction.labels) for song in songs]
+        assert found == [set(load(run / "model.onnx")(song.file.path).labels) for song in songs]
+        assert np.mean([one == set(labels) for one, labels in zip(found, truth, strict=True)]) > 0.6
+        browser = Browser(opened, model)
+        for name in TONES:
+            assert browser.count(Search(label=name)) == sum(name in one for one in found) > 0
+            assert len(members(songs, name, model.classes)) == sum(name in one for one in found)
+        counted = dict(line.split("\t")[:2] for line in summary(songs, []) if line.count("\t") == 3)
+        assert [int(counted[name]) for name in TONES] == [
+            sum(name in one for one in found) for name in TONES
+        ]
+    done = run_module("inference.library", "tag", "--precision", "0.9", *index)
+    assert done.returncode == 1 and "its songs have several labels" in done.stderr

@@ -80,3 +80,13 @@ def test_a_person_gets_one_line_and_a_figure(stripes: Path, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["learning_rate.png"]
     with Image.open(tmp_path / "learning_rate.png") as figure:
         assert len(np.unique(np.asarray(figure))) > 10
+
+
+def test_the_loss_of_several_labels_is_stepped_on(tmp_path: Path) -> None:
+    """Before anything is learnt, each of three labels is a coin: three times ln 2, not ln 3."""
+    pictures = Noise()
+    pictures.labels = np.eye(3, dtype=np.float32)[pictures.labels]
+    trainer = start(tmp_path / "run", pictures, finetune="none")
+    trainer.run.mkdir()
+    _, _, losses = find_rate(trainer, Fold(1, np.arange(18), np.arange(18, 24)))
+    assert losses[0] == pytest.approx(3 * np.log(2), abs=0.3)

@@ -74,7 +74,7 @@ def _rising(
         plateau_patience=N_STEPS,
         train_batches=lambda _: [next(batches)],
         validation_batches=lambda: [],
-        validation_labels=np.empty(0, dtype=np.int64),
+        validation_labels=trainer.pictures.labels[:0],
         rates=rates.tolist(),
     )
     progress, micro_batch = Progress(), trainer.micro_batch
