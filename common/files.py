@@ -18,6 +18,10 @@ from uuid import uuid4
 LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.part")
 
 
+MAX_BYTES = 2**36  # of a recording: a day of eight channels; a file of holes can promise more
+TOO_LARGE = f"larger than {MAX_BYTES >> 30} GiB: no recording"
+
+
 @contextmanager
 def whole_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, for a library that opens its file itself; then renamed.
@@ -113,6 +117,8 @@ def check_regular(path: str | Path) -> None:
         raise ValueError(f"{path}: {error}") from None
     if stat.S_ISDIR(mode):
         raise ValueError(f"{path}: a folder, not a file")
+    if Path(path).stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path}: {TOO_LARGE}")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path}: a device or a pipe, not a file; - reads standard input")
 

@@ -61,7 +61,10 @@ def open_picture(source: str | Path | BinaryIO) -> Iterator[Image.Image]:
         if (n := image.width * image.height) > MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels; expected at most {MAX_PIXELS}")
         stack.enter_context(_budget.of(n))
-        yield image
+        try:
+            yield image
+        finally:
+            image.close()  # its pixels go before others may come
 
 
 def _check_time(file: BinaryIO) -> None:

@@ -56,7 +56,7 @@ def expand(inputs: list[str]) -> list[str]:
 
     A folder with recordings stands for these alone: pictures beside them are covers. A file named
     directly is kept whatever it is, so that a wrong one is named and not passed over. Raises
-    ValueError when a folder or pattern holds nothing.
+    ValueError when nothing is found.
     """
     files: list[str] = []
     for name in inputs:
@@ -66,9 +66,13 @@ def expand(inputs: list[str]) -> list[str]:
             found = sorted(glob.glob(name, recursive=True))
         else:
             found = [name]
-        if not found:
+        if not found and len(inputs) == 1:
             raise ValueError(f"{name}: no pictures or recordings there")
+        if not found:  # as an empty folder that a shell's * gave
+            print(f"note: {name}: no pictures or recordings there", file=sys.stderr)
         files += found
+    if not files:
+        raise ValueError(f"no pictures or recordings in {', '.join(inputs)}")
     return list(dict.fromkeys(files))
 
 

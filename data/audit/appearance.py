@@ -12,7 +12,7 @@ from PIL import Image
 from common.pictures import open_picture
 from common.progress import tracked
 from data.images.colour_map import nearest_colour_map
-from data.images.read import read_picture
+from data.images.read import read_within
 
 THUMBNAIL = (96, 64)  # width, height
 EDGE = 2  # outermost rows and columns that count as the edge
@@ -42,7 +42,7 @@ class Appearance:
 
 def measure_appearance(file: Path) -> Appearance:
     """The look of a picture file; ValueError if it is unreadable."""
-    pixels = read_picture(file)
+    pixels = read_within(file)
     with open_picture(file) as image:
         file_format, mode, (width, height) = str(image.format), image.mode, image.size
     picture = Image.fromarray(pixels).convert("L")

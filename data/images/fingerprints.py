@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.progress import tracked
 from data.images.drawing import PLAIN, Drawing
-from data.images.read import read_picture
+from data.images.read import read_within
 
 THUMBNAIL = (64, 16)  # width, height: what happens when counts more than at which pitch
 MOST_COMPARED = 200_000  # every picture with every other: minutes on two cores
@@ -59,7 +59,7 @@ def fingerprints(
 
     def one(i: int) -> tuple[bytes, np.ndarray, bool] | None:
         try:
-            return fingerprint(read_picture(files[i], drawing=drawing))
+            return fingerprint(read_within(files[i], drawing))
         except ValueError as error:
             failures[i] = str(error)
             return None

@@ -21,6 +21,7 @@ N_MEASURED = 1000  # pictures, spread over all, whose sizes are read
 MOST_SIZES = 20  # sizes whose pictures are looked at together; others are, one by one
 MOST_TOGETHER = 32  # pictures of a size that are looked at together
 MOST_PIXELS = 40_000_000  # of them
+MOST_LOOKED_AT = 16_000_000  # pixels of a picture, where what it looks like is measured
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,12 @@ def read_picture(
                 # The decoder halves for free; twice the canvas is left so that resizing smooths.
                 (width, height), (across, down) = box.size, size
                 image.draft(None, (2 * canvas[0] * across // width, 2 * canvas[1] * down // height))
-            rgb = to_rgb(image)
+            # here, while its pixels count: many large ones at once would else be whole in memory
+            return at_canvas(to_rgb(image), size, canvas, drawing)
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a picture; expected one of {' '.join(PICTURES)}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: unreadable picture ({error})") from None
-    return at_canvas(rgb, size, canvas, drawing)
 
 
 def at_canvas(
@@ -117,19 +118,31 @@ def canvas_for(sizes: list[tuple[int, int]], width: int, height: int) -> tuple[i
     return min(common[0], 2 * width), min(common[1], 2 * height)
 
 
+def read_within(path: Path, drawing: Drawing = PLAIN) -> np.ndarray:
+    """`read_picture` at the file's size, or at MOST_LOOKED_AT pixels of its shape if it has more.
+
+    What is looked at on all cores at once would else be gigabytes.
+    """
+    size = _size(path) or (0, 0)
+    scale = (MOST_LOOKED_AT / max(1, size[0] * size[1])) ** 0.5
+    canvas = (max(1, int(size[0] * scale)), max(1, int(size[1] * scale)))
+    return read_picture(path, canvas if scale < 1 else None, drawing)
+
+
 def picture_sizes(files: list[Path]) -> list[tuple[int, int] | None]:
     """(width, height) of each file from its header; None where there is no readable header."""
 
-    def size(file: Path) -> tuple[int, int] | None:
-        try:
-            check_regular(file)
-            with open_picture(file) as image:
-                return image.size
-        except (OSError, ValueError, SyntaxError):
-            return None
-
     with ThreadPoolExecutor(cpu_count()) as pool:
-        return list(pool.map(size, files))
+        return list(pool.map(_size, files))
+
+
+def _size(file: Path) -> tuple[int, int] | None:
+    try:
+        check_regular(file)
+        with open_picture(file) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 def find_drawing(

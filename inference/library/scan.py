@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from common.files import absolute, digest_of, near
+from common.files import absolute, check_regular, digest_of, near
 from inference.library.analysis import Analyser, Analysis
 from inference.library.index import File, Index, IndexedModel
 from inference.pipeline import in_order
@@ -86,8 +86,9 @@ def _elsewhere(index: Index, gone: dict[int, File]) -> dict[int, File]:
 
 def _digested(file: File) -> File:
     try:
+        check_regular(file.path)
         return replace(file, digest=digest_of(file.path))
-    except OSError:
+    except (ValueError, OSError):
         return file
 
 
@@ -126,6 +127,7 @@ def hear(
     def one(path: str) -> Heard:
         file = by_path[path]
         try:
+            check_regular(path)
             file = file if file.digest else replace(file, digest=digest_of(file.path))
             return Heard(file, read_tags(file.path), analyser.analyse(file.path))
         except (ValueError, OSError) as error:

@@ -29,6 +29,7 @@ FFMPEG_FORMATS = (
 )
 RATES = (1000, 768_000)  # in Hz; what lies outside is a broken header, not a recording
 MOST_FRAMES = 1 << 40  # more is libsndfile's way to say that the length is not known
+LOUDEST = 1e10  # whole numbers of 32 bits as floats are let through; beyond, powers overflow
 CHUNK = 1 << 16  # frames read at once; so much before a damaged place is lost with it
 
 
@@ -101,6 +102,8 @@ def _blocks(path: Path, header: Header) -> Iterator[np.ndarray]:
         mono = np.ascontiguousarray(block[:, 0]) if block.shape[1] == 1 else _mean(block)
         if not np.isfinite(mono).all():
             raise DecodeError("it holds samples that are not numbers")
+        if (most := np.abs(mono).max(initial=0)) > LOUDEST:
+            raise DecodeError(f"it holds samples of {most:.0e}; expected -1 to 1")
         yield mono
 
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from common.files import MAX_BYTES, TOO_LARGE
 from render.audio.decode import DecodeError
 from render.output.journal import Entry, Journal
 from render.sources.folders import Recording
@@ -25,6 +26,8 @@ def stamp(path: Path) -> tuple[int, ...]:
         status = path.stat()
     except OSError as error:
         raise DecodeError(f"cannot be read: {error.strerror}") from error
+    if status.st_size > MAX_BYTES:
+        raise DecodeError(TOO_LARGE)
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

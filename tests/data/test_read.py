@@ -6,17 +6,23 @@ import struct
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from common import pictures
+from common.pictures import MAX_PIXELS
+from data.images import read
 from data.images.read import (
     ImageSpec,
+    at_canvas,
     canvas_for,
     list_pictures,
     picture_sizes,
     read_picture,
+    read_within,
     whole_picture,
 )
 from tests.app.test_decoder import bmp_of_single_runs
@@ -314,3 +320,27 @@ def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:
     values = np.array([[0.5, np.nan], [np.inf, -np.inf]], np.float32)
     Image.fromarray(values).save(tmp_path / "x.tiff")
     assert read_picture(tmp_path / "x.tiff")[0, 1].tolist() == [0, 0, 0]
+
+
+def test_a_picture_counts_as_decoded_until_it_is_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else many large ones would be whole in memory at once, on their way to the network's size."""
+    Image.new("RGB", (90, 70)).save(tmp_path / "x.png")
+    left = []
+
+    def resized(*arguments: Any) -> np.ndarray:
+        left.append(pictures._budget._left)
+        return at_canvas(*arguments)
+
+    monkeypatch.setattr(read, "at_canvas", resized)
+    assert read_picture(tmp_path / "x.png", (8, 8)).shape == (8, 8, 3)
+    assert left == [MAX_PIXELS - 90 * 70] and pictures._budget._left == MAX_PIXELS
+
+
+def test_a_very_large_picture_is_looked_at_smaller(tmp_path: Path) -> None:
+    for (width, height), shape in {(8000, 4000): (2828, 5656, 3), (90, 70): (70, 90, 3)}.items():
+        Image.new("L", (width, height)).save(tmp_path / "x.png")
+        assert read_within(tmp_path / "x.png").shape == shape
+    with pytest.raises(ValueError, match="no such file"):
+        read_within(tmp_path / "y.png")

@@ -1,7 +1,8 @@
-"""Fuzz the house: for an hour over all kinds, or one case that was found.
+"""Fuzz the house: for an hour over all kinds, or one case that was found; or attack it whole.
 
 python -m tests.fuzz 3600
 python -m tests.fuzz sound 1234
+python -m tests.fuzz attack [PART ...]      commands, run folders, kills, disks, the page: a table
 """
 
 import sys
@@ -9,12 +10,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.fuzz.attack import attack
 from tests.fuzz.cases import KINDS, run_case
 from tests.fuzz.runner import Finding, Fuzzer
 
 
 def main(arguments: list[str], folder: Path) -> int:
     """Try cases and print what did harm; 1 if any did."""
+    if arguments[:1] == ["attack"]:
+        return attack(arguments[1:])
     if len(arguments) == 2:
         kind, seed = arguments
         run_case(kind, int(seed), folder)

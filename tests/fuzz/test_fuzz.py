@@ -4,10 +4,12 @@ The cases are the first few hundred of each kind on every machine, as far as a m
 python -m tests.fuzz 3600 tries new ones for an hour, python -m tests.fuzz KIND SEED repeats one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.fuzz.attack import BATCH, House, Part, predict_files, render_files
 from tests.fuzz.cases import KINDS
 from tests.fuzz.runner import Finding, Fuzzer
 
@@ -21,6 +23,18 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
     made = Fuzzer(tmp_path_factory.mktemp("fuzz"))
     yield made
     made.end()
+
+
+@pytest.mark.parametrize("attacked", [predict_files, render_files])
+def test_no_file_does_harm_through_a_command(
+    heard: Path, attacked: Callable[[House, Part, int], None]
+) -> None:
+    """The first files of ten kinds; python -m tests.fuzz attack tries a thousand."""
+    root = heard.parent.parent
+    house = House(root, heard / "model.pth", root / "audio/high/high0.wav", root / "spectrograms")
+    part = Part(attacked.__name__)
+    attacked(house, part, BATCH)
+    assert part.tried == BATCH and not part.harms, part.harms
 
 
 @pytest.mark.parametrize("kind", KINDS)

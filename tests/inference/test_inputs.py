@@ -79,6 +79,17 @@ def test_standard_input_has_a_limit(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_empty_folder_among_others_is_passed_over_with_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    given = [f"{tmp_path}/empty", f"{tmp_path}/a.png"]
+    assert inputs.expand(given) == given[1:]
+    assert capsys.readouterr().err == f"note: {given[0]}: no pictures or recordings there\n"
+    with pytest.raises(ValueError, match="no pictures or recordings in"):
+        inputs.expand([f"{tmp_path}/empty", f"{tmp_path}/*.wav"])
+
+
 def test_a_pattern_without_files_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no pictures or recordings there"):
         inputs.expand([f"{tmp_path}/*.png"])

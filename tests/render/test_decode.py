@@ -8,6 +8,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import soundfile
 
 from render import RenderSettings, pictures_of
 from render.audio.decode import DecodeError, decode_stream, probe
@@ -174,3 +175,11 @@ def test_pictures_cover_a_recording_to_its_end(tmp_path):
     (tmp_path / "y.wav").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"y\.wav: cannot be decoded"):
         next(pictures_of(tmp_path / "y.wav", s))
+
+
+def test_samples_whose_power_would_overflow_are_refused(tmp_path):
+    loud = np.full((4000, 1), 1e30, np.float32)
+    path = tmp_path / "x.wav"
+    soundfile.write(path, loud, SR, subtype="FLOAT")
+    with pytest.raises(DecodeError, match=r"samples of 1e\+30; expected -1 to 1"):
+        decoded(path)

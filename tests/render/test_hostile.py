@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from common.files import check_regular
 from render.output.check import faults
 from render.output.clip_table import read_rows
 from render.output.journal import NAME
+from tests.damage import at_most
 from tests.helpers import ROOT
 from tests.render_helpers import FLAGS, cli, collection, contents, render
 
@@ -178,6 +180,22 @@ def test_a_name_that_is_not_utf8_is_rendered_and_named(tmp_path):
     assert "1 of 2 recordings were complete" in again.stdout, again.stdout + again.stderr
     assert faults(tmp_path / "out") == []
     assert cli(audio, "--features", tmp_path / "f.csv", "--jobs", 1).returncode == 3
+
+
+@pytest.mark.parametrize("start", [b"RIFF", b"ID3\4"])
+def test_a_terabyte_that_is_not_there_is_refused_at_once(tmp_path, start):
+    """A file of holes takes no room on the disk, and hours to read."""
+    audio = collection(tmp_path / "audio", {"a": 1})
+    with (audio / "a" / "holes.wav").open("wb") as file:
+        file.write(start)
+        file.truncate(2**40)
+    with at_most(100, 10):
+        done = render(audio, tmp_path / "out")
+    assert [(one.source, one.reason) for one in done.failures] == [
+        ("a/holes.wav", "larger than 64 GiB: no recording")
+    ]
+    with at_most(100, 5), pytest.raises(ValueError, match="larger than 64 GiB"):
+        check_regular(audio / "a" / "holes.wav")
 
 
 def test_only_our_own_temporary_files_and_folders_are_swept(rendered):
