@@ -12,7 +12,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from common.intervals import group_interval
+from common.intervals import group_interval, wilson_interval
 from data.examples import label_names
 from train.evaluate.calibration import (
     ConfidenceBin,
@@ -202,7 +202,7 @@ def score_labels(
         interval_95=average_precision_interval(ranked, has, groups),
         by_chance=float(has.mean()),
         micro_f1=float(f1_score(labels, predicted, average="micro", zero_division=0)),
-        n_labels=float(labels.sum(axis=1).mean()),
+        n_labels=float((labels > 0).sum(axis=1).mean()),
         n_named=float(predicted.sum(axis=1).mean()),
     )
 
@@ -213,7 +213,8 @@ def average_precision_interval(
     """95 % t-interval of the mean average precision: its spread when whole groups are drawn again.
 
     probabilities (n, C); has: bool (n, C), some of each column; groups (n,). A class that a draw
-    leaves without examples is left out of its mean. (0, 1) for one group.
+    leaves without examples is left out of its mean. Where every draw has the same, as with one
+    group, nothing tells the spread: Wilson's interval of a share of as many examples as groups.
     """
     names, index = np.unique(groups, return_inverse=True)
     rng = np.random.default_rng(0)
@@ -229,7 +230,9 @@ def average_precision_interval(
         n_classes += n_mine > 0
     spread = float((total / np.maximum(n_classes, 1)).std(ddof=1))
     value = float(average_precision_score(has, probabilities, average="macro"))
-    reach = spread * float(student_t.ppf(0.975, len(names) - 1)) if len(names) > 1 else 1.0
+    if spread < 1e-9:
+        return wilson_interval(value, len(names))
+    reach = spread * float(student_t.ppf(0.975, len(names) - 1))
     return max(0.0, value - reach), min(1.0, value + reach)
 
 

@@ -141,3 +141,10 @@ def test_the_interval_of_the_mean_average_precision_holds_the_truth() -> None:
         )
         held += low <= truth <= high
     assert held >= 90
+
+
+@pytest.mark.parametrize("n_groups", [1, 3])
+def test_a_perfect_ranking_of_few_groups_is_not_certain(n_groups: int) -> None:
+    has = np.array([[True, False], [False, True]] * 6)
+    low, high = average_precision_interval(has * 0.9, has, np.arange(12) % n_groups)
+    assert low < 0.5 and high == pytest.approx(1)
