@@ -320,7 +320,8 @@ class PictureTraining:
 
     def program(self, model: Any) -> "onnx.ModelProto":
         """The model as ONNX, from uint8 pictures (B, 3, height, width)."""
-        return picture_program(model, self.ready.pictures.spec)
+        kept = self.cache.graphs if self.cache else None
+        return picture_program(model, self.ready.pictures.spec, kept)
 
 
 def picture_training(root: Path, data_config: DataConfig, config: TrainConfig) -> PictureTraining:

@@ -192,7 +192,9 @@ def _embedded(trainer: Trainer, positions: np.ndarray) -> Iterator[np.ndarray]:
     if not len(positions):
         return
     with stage("embedding", len(positions), "pictures") as embedding:
-        features = frozen_features(members_of(trainer.model)[0], trainer.fabric, len(positions))
+        kept = trainer.cache.graphs if trainer.cache else None
+        model = members_of(trainer.model)[0]
+        features = frozen_features(model, trainer.fabric, len(positions), kept)
         batches: Iterable[Batch] = trainer.batches(positions)
         for images, _ in batches:
             yield from features(images).clamp(-MAX_FLOAT16, MAX_FLOAT16).to(torch.float16).numpy()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -55,12 +56,14 @@ def logits_of(model: nn.Module, batches: Iterable[Batch], device: torch.device) 
     return apply(model, batches, device)
 
 
-def frozen_features(model: Classifier, fabric: Fabric, n_pictures: int) -> Features:
+def frozen_features(
+    model: Classifier, fabric: Fabric, n_pictures: int, kept: Path | None = None
+) -> Features:
     """A function of pictures uint8 (B, 3, H, W) that returns their embeddings float32 (B, F).
 
     onnxruntime computes them on a processor in full precision, as where there is no bfloat16, if
     there are pictures enough: it takes a third of torch's time (bench/RESULTS.md). Else torch does,
-    in the precision of the fabric.
+    in the precision of the fabric. kept: the folder of ONNX graphs, as of `program_of`.
     """
     model.to(fabric.device).eval()
 
@@ -71,7 +74,7 @@ def frozen_features(model: Classifier, fabric: Fabric, n_pictures: int) -> Featu
 
     in_full = fabric.device.type == "cpu" and fabric._precision.precision == "32-true"
     if in_full and n_pictures >= PICTURES_TO_EXPORT:
-        return by_onnxruntime(model, by_torch)
+        return by_onnxruntime(model, by_torch, kept)
     return by_torch
 
 
@@ -84,7 +87,7 @@ def seconds_per_picture(model: Classifier, fabric: Fabric, images: torch.Tensor)
     return (time.perf_counter() - started) / len(images)
 
 
-def by_onnxruntime(model: Classifier, by_torch: Features) -> Features:
+def by_onnxruntime(model: Classifier, by_torch: Features, kept: Path | None = None) -> Features:
     """The same function by onnxruntime, made at the first batch and compared with torch's there.
 
     Where the network cannot be exported, or the features differ by more than 1e-3 of their root
@@ -95,7 +98,7 @@ def by_onnxruntime(model: Classifier, by_torch: Features) -> Features:
     def features(images: torch.Tensor) -> torch.Tensor:
         nonlocal engine
         if engine is None:
-            truth, engine = by_torch(images), _session(model, images) or by_torch
+            truth, engine = by_torch(images), _session(model, images, kept) or by_torch
             if not is_close(engine(images), truth):
                 engine = by_torch
         return engine(images)
@@ -117,7 +120,7 @@ class _Backbone(torch.nn.Module):
         return self.model.features(images)
 
 
-def _session(model: Classifier, images: torch.Tensor) -> Features | None:
+def _session(model: Classifier, images: torch.Tensor, kept: Path | None) -> Features | None:
     """onnxruntime's function of the features, or None where there is no such program."""
     import onnxruntime
 
@@ -125,7 +128,8 @@ def _session(model: Classifier, images: torch.Tensor) -> Features | None:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     try:
-        program = program_of(_Backbone(model), torch.zeros_like(images[:2].contiguous()), "images")
+        example = torch.zeros_like(images[:2].contiguous())
+        program = program_of(_Backbone(model), example, "images", kept=kept)
         session = onnxruntime.InferenceSession(
             program.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )

@@ -37,6 +37,11 @@ class EmbeddingCache:
     folder: Path
     limit_gib: float
 
+    @property
+    def graphs(self) -> Path:
+        """The folder beside them for the ONNX graphs of architectures."""
+        return self.folder / "graphs"
+
 
 @dataclass(frozen=True)
 class Trainer:
