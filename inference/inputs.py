@@ -71,7 +71,7 @@ def expand(inputs: list[str]) -> list[str]:
         if not found:  # as an empty folder that a shell's * gave
             print(f"note: {name}: no pictures or recordings there", file=sys.stderr)
         files += found
-    if not files:
+    if inputs and not files:
         raise ValueError(f"no pictures or recordings in {', '.join(inputs)}")
     return list(dict.fromkeys(files))
 

@@ -86,6 +86,7 @@ def test_an_empty_folder_among_others_is_passed_over_with_a_word(
     given = [f"{tmp_path}/empty", f"{tmp_path}/a.png"]
     assert inputs.expand(given) == given[1:]
     assert capsys.readouterr().err == f"note: {given[0]}: no pictures or recordings there\n"
+    assert inputs.expand([]) == []  # standard input alone
     with pytest.raises(ValueError, match="no pictures or recordings in"):
         inputs.expand([f"{tmp_path}/empty", f"{tmp_path}/*.wav"])
 
