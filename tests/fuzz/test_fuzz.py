@@ -12,6 +12,7 @@ import pytest
 from tests.fuzz.attack import BATCH, House, Part, predict_files, render_files
 from tests.fuzz.cases import KINDS
 from tests.fuzz.runner import Finding, Fuzzer
+from tests.fuzz.watched import watch
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
 
@@ -23,6 +24,30 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
     made = Fuzzer(tmp_path_factory.mktemp("fuzz"))
     yield made
     made.end()
+
+
+HARMFUL = """
+import pathlib, shutil, subprocess, sys
+folder = pathlib.Path(sys.argv[1])
+(folder / "a").mkdir()
+(folder / "a/b").write_text("x")
+shutil.rmtree(folder / "a")
+(folder.parent / "out").write_text("x")
+(folder.parent / "out").unlink()
+subprocess.run(["true"])
+memory = bytearray(1_300_000_000)
+raise LookupError
+"""
+
+
+def test_harm_is_seen(tmp_path: Path) -> None:
+    """A test of the watch: what a command does inside its folder is its own affair, else not."""
+    (folder := tmp_path / "in").mkdir()
+    (tmp_path / "x.py").write_text(HARMFUL)
+    ended = watch([tmp_path / "x.py", folder], folder, TMPDIR=str(folder))
+    kinds = [kind for kind, _ in ended.harm()]
+    assert kinds == ["traceback", "memory", "program", "outside", "outside"], ended
+    assert set(ended.touched) == {str(tmp_path / "out")}
 
 
 @pytest.mark.parametrize("attacked", [predict_files, render_files])

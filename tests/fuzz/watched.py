@@ -21,10 +21,13 @@ from tests.warm import Command
 
 MAX_SECONDS = 20.0  # beyond what the command takes for a good file
 MAX_MEGABYTES = 1000.0  # above what the process had when it began
-DECODERS = {"ffmpeg", "ffprobe"}  # the programs that may be started
+ALLOWED = {"ffmpeg", "ffprobe", "git"}  # the programs that may be started
 STARTS = {"subprocess.Popen", "os.posix_spawn", "os.exec", "os.system"}
-CHANGES = {"os.remove": (0,), "os.rmdir": (0,), "os.rename": (0, 1), "os.link": (1,),
-           "os.symlink": (1,), "shutil.rmtree": (0,), "os.truncate": (0,)}  # fmt: skip
+# Events that change a file: the places of its path and of the folder that this is relative to.
+CHANGES = {
+    "os.remove": ((0, 1),), "os.rmdir": ((0, 1),), "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((1, 3),), "os.symlink": ((1, 2),), "os.truncate": ((0, None),),
+}  # fmt: skip
 
 
 @dataclass
@@ -102,17 +105,18 @@ class _Watch:
         if self._silent:
             return
         self._silent = True
-        if event in STARTS and Path(os.fsdecode(arguments[0])).name not in DECODERS:
+        if event in STARTS and Path(os.fsdecode(arguments[0])).name not in ALLOWED:
             self.tell("run", str(arguments[:2])[:200])
         elif event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             self._changed(arguments[0])
-        for place in CHANGES.get(event, ()):
-            self._changed(arguments[place])
+        for path, beside in CHANGES.get(event, ()):
+            self._changed(arguments[path], -1 if beside is None else arguments[beside])
         self._silent = False
 
-    def _changed(self, path: Any) -> None:
+    def _changed(self, path: Any, folder: int = -1) -> None:
         if not isinstance(path, int):
-            real = os.path.realpath(os.fsdecode(path))
+            start = Path(f"/proc/self/fd/{folder}").readlink() if folder >= 0 else Path()
+            real = os.path.realpath(start / os.fsdecode(path))
             if not real.startswith(self._inside):
                 self.tell("write", real)
 
