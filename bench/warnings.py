@@ -32,6 +32,7 @@ class WarningsConfig:
     """Simulation"""
 
     n_models: int = option(200, "simulated models of each kind")
+    only: str = option("", "only warnings whose name has this text")
     seed: int = option(0, "seed of all random numbers")
 
 
@@ -120,6 +121,8 @@ def main() -> int:
     config = config_from(parser.parse_args(), WarningsConfig)
     print("| warning | deserved | not deserved |\n|---|---|---|")
     for number, (name, raised) in enumerate(WARNINGS.items()):
+        if config.only not in name:
+            continue
         shares = []
         for deserved in (True, False):
             rng = np.random.default_rng([config.seed, number, deserved])

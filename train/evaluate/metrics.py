@@ -78,8 +78,8 @@ class Scores:
     n_groups: of examples that stand or fall together; majority_baseline: the accuracy of always
     answering majority_class; confusion_matrix: counts, rows true, columns predicted, empty where it
     was not kept; top5_accuracy: None for five classes or fewer; calibration_error_by_chance: mean
-    and 95th percentile that a perfectly calibrated model would have in such a test; several: None
-    where an example has one label.
+    and limit, below which 98 of 100 stay, for a perfectly calibrated model in such a test; several:
+    None where an example has one label.
     """
 
     n: int

@@ -4,12 +4,14 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from common.intervals import Z_95
 from common.text import printable
-from train.evaluate.calibration import LabelCalibration
+from train.evaluate.calibration import SPARED, LabelCalibration
 from train.evaluate.metrics import Scores
 
 MANY_CLASSES = 100
@@ -88,12 +90,13 @@ class Results:
 
     @property
     def parts_differ(self) -> bool:
-        """Whether the accuracies of test and folds differ by more than chance, 95 of 100 times."""
+        """Whether the accuracies of test and folds differ by more than chance, 98 of 100 times."""
         if not self.validation:
             return False
         main, validation = self.main.merit, self.validation.merit
         ends = [one.interval_95 for one in (main, validation)]
-        reach = math.hypot(*((high - low) / 2 for low, high in ends))
+        deviations = math.hypot(*((high - low) / 2 for low, high in ends)) / Z_95
+        reach = NormalDist().inv_cdf((1 + SPARED) / 2) * deviations
         return abs(main.value - validation.value) > reach
 
     @property

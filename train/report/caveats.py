@@ -47,7 +47,7 @@ def calibration_sentence(scores: Scores) -> str:
     error = 100 * scores.expected_calibration_error
     mean, limit = (100 * figure for figure in scores.calibration_error_by_chance)
     chance = (
-        f"a perfectly calibrated model would be off by {mean:.0f} in such a test, and in 95 of 100 "
+        f"a perfectly calibrated model would be off by {mean:.0f} in such a test, and in 98 of 100 "
         f"by up to {limit:.0f}"
     )
     if scores.off_calibration:
