@@ -126,6 +126,14 @@ def from_csv(table: Path, root: Path, column: str) -> list[Recording]:
     ]
     if not recordings:
         raise ValueError(f"{table} has no row with a {column}")
+    first: dict[str, Recording] = {}
+    for one in recordings:
+        if set(one.classes) != set((other := first.setdefault(one.source, one)).classes):
+            both = ";".join(dict.fromkeys(other.classes + one.classes))
+            raise ValueError(
+                f"{table} gives {one.source} other labels in another row; if it has all of them, "
+                f"write them in one cell, {both}"
+            )
     return recordings
 
 

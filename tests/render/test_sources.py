@@ -282,6 +282,16 @@ def test_augmented_clips_are_marked_and_keep_the_size(tmp_path):
     assert len({(tmp_path / "out" / row["path"]).read_bytes() for row in rows}) == 5
 
 
+def test_rows_of_one_recording_that_disagree_are_no_labels(tmp_path: Path) -> None:
+    """Neither the last row nor both is what somebody surely meant."""
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\na.mp3,rock\nb.mp3,folk\na.mp3,rock\n")
+    assert [one.name for one in named(from_csv(table, tmp_path, "label"))] == ["a", "b"]
+    table.write_text("path,label\na.mp3,rock\nb.mp3,folk\na.mp3,jazz\n")
+    with pytest.raises(ValueError, match=r"gives a.mp3 other labels .* in one cell, rock;jazz"):
+        from_csv(table, tmp_path, "label")
+
+
 def test_several_labels_of_a_csv(tmp_path: Path) -> None:
     """All songs of a table have several labels if one has; without one, a label is a class."""
     table = tmp_path / "t.csv"
