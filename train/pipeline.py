@@ -312,7 +312,7 @@ class PictureTraining:
         known, examples = self.ready.split.development, self.ready.examples
         known = known[~examples.augmented[known]]
         return FrozenFeatures.of(
-            embeddings_of(trainer, known)[known],
+            embeddings_of(trainer, known).only(known),
             examples.labels[known],
             examples.groups[known],
             examples.recordings[known],

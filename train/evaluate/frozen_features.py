@@ -13,6 +13,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 
 from common.intervals import mean_interval
 from data.splits import scarce_classes
+from train.loop.embeddings import Embeddings
 
 N_FOLDS, N_REPEATS = 5, 2
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the training groups
@@ -36,12 +37,15 @@ class FrozenFeatures:
     @classmethod
     def of(
         cls,
-        embeddings: np.ndarray,
+        embeddings: Embeddings | np.ndarray,
         labels: np.ndarray,
         groups: np.ndarray,
         recordings: np.ndarray,
     ) -> "FrozenFeatures":
-        """The similarity of standardised embeddings float (n, F), of 1,000 at most."""
+        """The similarity of standardised embeddings float (n, F), of 1,000 at most.
+
+        No others are read: those of a million pictures do not fit in memory.
+        """
         some = np.sort(np.random.default_rng(0).permutation(len(labels))[:MAX_EXAMPLES])
         rows = np.asarray(embeddings[some], dtype=np.float32)
         rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)

@@ -47,6 +47,10 @@ class Embeddings:
     def __getitem__(self, positions: np.ndarray) -> np.ndarray:
         return self.values[self.row_of[positions]]
 
+    def only(self, positions: np.ndarray) -> "Embeddings":
+        """Those of some positions, by their number among these; nothing is read yet."""
+        return Embeddings(self.values, self.row_of[positions])
+
 
 def embeddings_of(trainer: Trainer, positions: np.ndarray) -> Embeddings:
     """Embeddings of the pictures at `positions` by the trainer's backbone as it is now.

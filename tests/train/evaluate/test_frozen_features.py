@@ -1,8 +1,11 @@
 """What frozen features tell of data with a known answer."""
 
+import tracemalloc
+
 import numpy as np
 
 from train.evaluate.frozen_features import FrozenFeatures, leakage_levels, learning_curve
+from train.loop.embeddings import Embeddings
 
 
 def features(n_songs: int, own: float, clips: int = 3, seed: int = 0) -> FrozenFeatures:
@@ -50,3 +53,17 @@ def test_groups_larger_than_recordings_are_a_level_of_their_own() -> None:
 
 def test_pictures_that_stand_alone_leak_nothing() -> None:
     assert leakage_levels(features(60, own=1.0, clips=1)) == []
+
+
+def test_of_many_embeddings_a_thousand_are_read(tmp_path) -> None:
+    """In memory there are these alone: 500,000 rows as float16 would be 61 MiB."""
+    values = np.lib.format.open_memmap(tmp_path / "rows.npy", "w+", np.float16, (500_000, 64))
+    values[::2] = 1
+    numbers = np.arange(500_000)
+    every_second = Embeddings(values, numbers).only(numbers[::2])
+    tracemalloc.start()
+    found = FrozenFeatures.of(every_second, numbers[::2] % 2, numbers[::2], numbers[::2])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30 * 2**20
+    assert found.similarity.shape == (1000, 1000) and np.abs(found.similarity).max() < 1e-3
