@@ -119,7 +119,8 @@ def standardise(head: Head, embeddings: Embeddings | np.ndarray, train: np.ndarr
     """
     n_features = embeddings.shape[1]
     total, squares = np.zeros(n_features), np.zeros(n_features)
-    parts = [np.sort(train)[i : i + 4096] for i in range(0, len(train), 4096)]
+    ordered = np.sort(train)
+    parts = [ordered[i : i + 4096] for i in range(0, len(train), 4096)]
     first = embeddings[parts[0]].mean(axis=0, dtype=np.float64)  # else squares lose their digits
     for part in parts:
         rows = embeddings[part] - first

@@ -1,5 +1,6 @@
 """Last layers side by side: the same numbers as one after another, and seeds of their own."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from tests.train.loop.test_cross_validation import Noise, start
 from train.devices.fabric import make_fabric
 from train.loop import head as head_module
 from train.loop.embeddings import Embeddings
-from train.loop.head import StandardisedRows, fit_heads, new_head
+from train.loop.head import StandardisedRows, fit_heads, new_head, standardise
 from train.loop.state import Fold, Progress
 from train.loop.trainer import Trainer
+from train.models.classifier import Head
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
 
@@ -117,3 +119,16 @@ def test_an_error_in_one_head_ends_the_others(
     monkeypatch.setattr(head_module, "fit", failing)
     with pytest.raises(ValueError, match="no"):
         heads_by(2, trainer, FOLDS)
+
+
+def test_standardising_takes_no_memory_for_each_picture_and_part():
+    """Of 300,000 pictures 0.6 MiB of numbers; 74 parts that each kept a copy of all took 170."""
+    rows = np.random.default_rng(0).normal(3, 2, (300_000, 1)).astype(np.float16)
+    head = Head(1, 2, dropout=0.0)
+    tracemalloc.start()
+    standardise(head, rows, np.arange(len(rows))[::-1])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * 2**20
+    assert head.shift.item() == pytest.approx(3, abs=0.05)
+    assert head.scale.item() == pytest.approx(2, abs=0.05)
