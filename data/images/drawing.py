@@ -66,9 +66,10 @@ class Drawing:
         """The data of a picture uint8 (H, W, 3) whose file has `size`, at most as many pixels."""
         height, width = pixels.shape[:2]
         known = size in self._boxes
-        box = self.box_of(size) or find_frame([pixels]) or Box(0, 0, width, height)
-        if (width, height) != size:  # decoded at a smaller scale
+        box = self.box_of(size)
+        if box and (width, height) != size:  # decoded at a smaller scale
             box = box.scaled(width / size[0], height / size[1])
+        box = box or find_frame([pixels]) or Box(0, 0, width, height)
         pixels = box.of(pixels)
         if self.colour_map:
             return self._recoloured(pixels, known)

@@ -1,5 +1,6 @@
 """Any picture file to RGB pixels, with Pillow and numpy only: ONNX prediction has no torch."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
@@ -80,8 +81,11 @@ def read_picture(
                 # The decoder halves for free; twice the canvas is left so that resizing smooths.
                 (width, height), (across, down) = box.size, size
                 image.draft(None, (2 * canvas[0] * across // width, 2 * canvas[1] * down // height))
+            rgb = to_rgb(image)
+            if canvas and (n := rgb.width * rgb.height) > MOST_LOOKED_AT:  # few copies of it whole
+                rgb = rgb.reduce(math.ceil((n / MOST_LOOKED_AT) ** 0.5))
             # here, while its pixels count: many large ones at once would else be whole in memory
-            return at_canvas(to_rgb(image), size, canvas, drawing)
+            return at_canvas(rgb, size, canvas, drawing)
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a picture; expected one of {' '.join(PICTURES)}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:

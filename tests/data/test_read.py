@@ -15,6 +15,7 @@ from PIL import Image
 from common import pictures
 from common.pictures import MAX_PIXELS
 from data.images import read
+from data.images.drawing import Drawing
 from data.images.read import (
     ImageSpec,
     at_canvas,
@@ -336,6 +337,22 @@ def test_a_picture_counts_as_decoded_until_it_is_small(
     monkeypatch.setattr(read, "at_canvas", resized)
     assert read_picture(tmp_path / "x.png", (8, 8)).shape == (8, 8, 3)
     assert left == [MAX_PIXELS - 90 * 70] and pictures._budget._left == MAX_PIXELS
+
+
+def test_a_very_large_picture_is_halved_on_its_way_to_a_canvas(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (40, 80, 3), dtype=np.uint8))
+    small.resize((8000, 4000), Image.Resampling.BICUBIC).save(tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as image:
+        direct = np.asarray(image.convert("RGB").resize((200, 100), Image.Resampling.BILINEAR))
+    found = read_picture(tmp_path / "x.png", (200, 100))
+    assert np.abs(found.astype(int) - direct).max() <= 2
+
+
+def test_a_picture_decoded_smaller_keeps_its_whole_width_where_no_frame_is_known() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 80, 3), dtype=np.uint8)
+    drawing = Drawing(crop=True, flip=True)
+    assert (drawing.undone(pixels, (160, 100)) == pixels[::-1]).all()
 
 
 def test_a_very_large_picture_is_looked_at_smaller(tmp_path: Path) -> None:
