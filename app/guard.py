@@ -77,10 +77,12 @@ class Guard:
             await self._checked(scope, client)
         except Refused as refused:
             await client.refuse(refused)
-        except Exception:
+        except Exception as error:
             # An answer to somebody who has left, or who never sent all of it, is nobody's matter.
-            if not client.gone:
-                raise
+            if not client.gone:  # JSON that Gradio did not expect, such as an unknown fn_index
+                asked = printable(f"{scope['method']} {scope['path']}")[:200]
+                print(f"no answer to {asked}: {printable(repr(error))[:200]}", file=sys.stderr)
+                await client.refuse(Refused(400, "no request that this page can answer"))
 
     async def _checked(self, scope: Scope, client: "_Client") -> None:
         headers = {

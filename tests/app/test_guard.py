@@ -41,6 +41,19 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         yield made
 
 
+def test_json_that_nobody_expected_is_refused_with_a_line_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def failing(*_: object) -> None:
+        raise KeyError("\x1b-1")
+
+    client = TestClient(Guard(failing, NAMES, tmp_path, 10_000), base_url=HERE)  # type: ignore[arg-type]
+    assert client.post("/\u202equeue", json=[]).status_code == 400
+    said = capsys.readouterr().err
+    assert said.startswith("no answer to POST /\\u202equeue: KeyError(") and said.count("\n") == 1
+    assert "\x1b" not in said
+
+
 def test_an_answer_tells_browsers_to_stay_here(client: TestClient) -> None:
     headers = client.get("/").headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
