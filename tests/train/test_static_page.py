@@ -16,7 +16,7 @@ from inference.output import sentence
 from inference.predictor import load
 from render import pictures_of
 from render.presets import AUDIOSET
-from render.settings import RenderSettings
+from render.settings import REPRESENTATIONS, RenderSettings
 from tests import sounds
 from tests.browser import axe_program, browser, needs_chromium, served, violations
 from tests.helpers import facts_of_pictures
@@ -105,7 +105,7 @@ def write_songs(folder: Path) -> list[Path]:
 
 
 @needs_chromium
-@pytest.mark.parametrize("preset", ["own", "audioset", "sized"])
+@pytest.mark.parametrize("preset", ["own", "audioset", "sized", "stft"])
 def test_the_browser_makes_the_pictures_of_render(
     site: Site, tab: Any, tmp_path: Path, preset: str
 ) -> None:
@@ -116,6 +116,7 @@ def test_the_browser_makes_the_pictures_of_render(
         "own": facts.render,
         "audioset": replace(AUDIOSET, clip_seconds=2.0),
         "sized": RenderSettings(channels="log:1024", clip_seconds=2.0, size="100x90", short="pad"),
+        "stft": RenderSettings(channels="stft:512", clip_seconds=2.0),
     }[preset]
     size = settings.width, settings.height
     told = page_facts(facts_of_pictures(*size, render=settings))
@@ -169,8 +170,12 @@ def test_the_page_answers_as_predict(site: Site, tab: Any, tmp_path: Path) -> No
 
 
 def test_what_a_page_cannot_compute_is_refused(tmp_path: Path) -> None:
+    others = sorted(set(REPRESENTATIONS) - {"mel", "log", "stft"})
+    assert others == ["chroma", "cqt", "mfcc", "tempogram"]
+    in_words = "computes mel, log, stft in dB; this model hears"
     for settings, reason in (
-        (RenderSettings(channels="cqt"), "computes mel, log, stft in dB; this model hears cqt"),
+        *((RenderSettings(channels=name), f"{in_words} {name}") for name in others),
+        (RenderSettings(channels="mel,log,cqt"), f"{in_words} cqt"),
         (RenderSettings(scale="pcen"), "this model hears mel as pcen"),
         (RenderSettings(n_fft=1000, hop_length=500), "not n_fft=1000"),
     ):
