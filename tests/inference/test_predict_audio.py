@@ -133,8 +133,9 @@ def test_clips_of_a_song_are_explained_in_its_seconds(
     done = run_module("inference.explain", heard, high, broken, "--clips", "2", "--out", tmp_path)
     assert done.returncode == 3, done.stderr
     assert done.stderr.startswith(f"error: {broken}: ")
-    files = [Path(line) for line in done.stdout.splitlines()]
+    *files, page = (Path(line) for line in done.stdout.splitlines())
     assert [file.parent for file in files] == [tmp_path, tmp_path]
+    assert page == tmp_path / "explanation.html"
     first, second = (re.fullmatch(rf"{high.stem}__(\d+)s\.png", file.name) for file in files)
     assert first and second and int(first[1]) < int(second[1])
     for file in files:

@@ -1,8 +1,6 @@
 """Representations: librosa's values, and what theory says of tones, clicks, silence and gain."""
 
-import io
 import warnings
-from dataclasses import replace
 
 import librosa
 import numpy as np
@@ -166,14 +164,11 @@ def test_channels_share_a_fourier_transform_and_are_what_they_are_alone(
     assert len(counted) == passes
 
 
-@pytest.mark.parametrize("channels", ["mel", "mel,log,stft"])
-@pytest.mark.parametrize("compressor", ["isal", "zlib"])
-def test_png_keeps_every_level_and_its_colours(monkeypatch, channels, compressor):
-    if compressor == "zlib":
-        monkeypatch.setattr("render.spectrogram.image.isal_zlib", None)
-    image = picture(Y, replace(SMALL, channels=channels))
-    with Image.open(io.BytesIO(png_bytes(image))) as read:
-        assert (read.mode, read.getpalette()) == (image.mode, image.getpalette())
+def test_png_keeps_every_level(tmp_path):
+    path = tmp_path / "a.png"
+    image = picture(Y, SMALL)
+    path.write_bytes(png_bytes(image))
+    with Image.open(path) as read:
         np.testing.assert_array_equal(np.asarray(read), np.asarray(image))
 
 

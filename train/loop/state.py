@@ -78,6 +78,10 @@ class Progress:
         names = {one.name for one in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != names:
             raise ValueError("it holds something else than the progress of a fold")
+        numbers = Fields.of(values)
+        for name in ("epoch", "stale", "steps"):
+            numbers.integer(name, 0, 10**9)
+        numbers.integer("best_row", -1, 10**9)
         history = [EpochRow.from_dict(row) for row in values["history"]]
         progress = cls(**{**values, "history": history})
         if not -1 <= progress.best_row < len(history):

@@ -231,6 +231,7 @@ DAMAGE: dict[str, Callable[[Path, dict[str, Any]], object]] = {
     "a hostile row": lambda file, values: torch.save(
         {**values, "history": [{"phase": "head", "epoch": "x"}]}, file
     ),
+    "an epoch in words": lambda file, values: torch.save({**values, "epoch": "three"}, file),
     "no best row": lambda file, values: torch.save({**values, "best_row": 99}, file),
 }
 
