@@ -54,7 +54,8 @@ class Page:
         """What the API answers for a file, as a person with curl asks: upload, call, result."""
         with httpx.Client(timeout=MAX_SECONDS + 10) as client:
             with file.open("rb") as content:
-                sent = client.post(f"{self.url}/upload", files={"files": (file.name, content)})
+                name = os.fsencode(file.name).decode(errors="replace")  # as a browser sends it
+                sent = client.post(f"{self.url}/upload", files={"files": (name, content)})
             if sent.status_code != 200:
                 return f"refused: {sent.status_code}"
             asked = {"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}}
@@ -80,9 +81,11 @@ def running_page(model: Path, folder: Path) -> Iterator[Page]:
     with process:
         assert process.stdout is not None
         assert "127.0.0.1" in process.stdout.readline(), (folder / "log").read_text()
-        yield Page(port, psutil.Process(process.pid), folder / "log", tmp)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        try:
+            yield Page(port, psutil.Process(process.pid), folder / "log", tmp)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
 
 
 def answer_of(text: str) -> tuple[str, float]:
