@@ -15,6 +15,9 @@ import pytest
 
 CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+AT_REST = """() => !document.querySelector(".pending") &&
+  document.getAnimations().every(
+    a => a.playState !== "running" || a.effect.getTiming().iterations === Infinity)"""
 AXE = "axe-core@4.14.1"
 # The rules of WCAG 2 at levels A and AA; what is only advised is not held against a page.
 SERIOUS = """
@@ -81,6 +84,10 @@ def violations(tab: Any, axe: str | None) -> list[str]:
     """What axe finds serious or critical on the page that is open; nothing without axe."""
     if axe is None:
         return []
+    for _ in range(100):  # what Gradio waits for is dimmed, and comes back by and by
+        if tab.evaluate(AT_REST):
+            break
+        tab.wait_for_timeout(50)
     tab.evaluate(axe)
     found: list[str] = tab.evaluate(SERIOUS)
     return found
