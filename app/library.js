@@ -30,8 +30,12 @@ async function asked(path, options = {}) {
 
 function drawLibrary(root, { classes, colours, certainties, orders, page, corrects }) {
   const words = make("input", { type: "search", maxLength: 200, placeholder: "title, artist, file" });
-  const label = choice("All classes", []), certainty = choice("Any certainty", certainties);
-  label.append(...classes.map((name) => make("option", { value: name, textContent: name })));
+  const classChoice = (first) => { // their names as they are
+    const made = choice(first, []);
+    made.append(...classes.map((name) => make("option", { value: name, textContent: name })));
+    return made;
+  };
+  const label = classChoice("All classes"), certainty = choice("Any certainty", certainties);
   const order = choice("", orders), counter = make("p", { className: "count" });
   counter.setAttribute("role", "status");
   const list = make("ol", { className: "songs" });
@@ -108,8 +112,7 @@ function drawLibrary(root, { classes, colours, certainties, orders, page, correc
 
   function correct(song, item) {
     if (item.querySelector("form")) return;
-    const really = choice("Choose a class", []);
-    really.append(...classes.map((name) => make("option", { value: name, textContent: name })));
+    const really = classChoice("Choose a class");
     really.required = true;
     const form = make("form", {}, [field(`${song.title} is really`, really),
       make("button", { textContent: "Save" }), make("button", { type: "button", textContent: "Cancel" })]);

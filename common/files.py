@@ -108,18 +108,18 @@ def near(path: str | Path) -> str:
 def check_regular(path: str | Path) -> None:
     """Raise ValueError, which names it, unless there is a file of that name that has an end."""
     try:
-        mode = Path(path).stat().st_mode
+        facts = Path(path).stat()
     except OSError as error:  # a link to itself, or in a folder that is not to be read
         absent = isinstance(error, FileNotFoundError)
         reason = f"no such file{near(path)}" if absent else error.strerror
         raise ValueError(f"{path}: {reason}") from None
     except ValueError as error:  # a name that no file can have
         raise ValueError(f"{path}: {error}") from None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(facts.st_mode):
         raise ValueError(f"{path}: a folder, not a file")
-    if Path(path).stat().st_size > MAX_BYTES:
+    if facts.st_size > MAX_BYTES:
         raise ValueError(f"{path}: {TOO_LARGE}")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(facts.st_mode):
         raise ValueError(f"{path}: a device or a pipe, not a file; - reads standard input")
 
 

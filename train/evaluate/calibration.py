@@ -54,7 +54,7 @@ def probabilities_of(
     """
     if several:
         scaled = np.asarray(logits, np.float64) * several.slopes + several.offsets
-        return 1 / (1 + np.exp(-np.clip(scaled, -500, 500)))
+        return _sigmoid(scaled)
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
@@ -73,6 +73,12 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         return float(-scaled[np.arange(len(labels)), labels].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20))).x))
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Of each of them, in [0, 1], without overflow."""
+    shares: np.ndarray = 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
+    return shares
 
 
 def fit_labels(logits: np.ndarray, labels: np.ndarray, recordings: np.ndarray) -> LabelCalibration:
@@ -100,7 +106,7 @@ def _fit_label(logits: np.ndarray, has: np.ndarray) -> tuple[float, float]:
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         scaled = values[0] * z + values[1]
-        off = 1 / (1 + np.exp(-np.clip(scaled, -500, 500))) - targets
+        off = _sigmoid(scaled) - targets
         total = np.logaddexp(0, scaled) - targets * scaled
         return float(total.mean()), np.array([(off * z).mean(), off.mean()])
 

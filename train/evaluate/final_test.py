@@ -241,7 +241,7 @@ def write_predictions(
         shares = part.probabilities
         chosen = several.named(shares) if several else np.argmax(shares, axis=1)
         predicted = label_names(chosen, examples.classes)
-        for i, said, row in zip(part.positions, predicted, part.probabilities, strict=True):
+        for i, said, row in zip(part.positions, predicted, shares, strict=True):
             named = [examples.paths[i], labels[i], examples.groups[i], part.part, said]
             rows.append(named + [f"{p:.6f}" for p in row])
     write_csv(file, ["path", "label", "group", "split", "predicted", *examples.classes], rows)

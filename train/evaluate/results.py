@@ -189,11 +189,12 @@ class Results:
         ]
         _, value, (low, high), baseline = estimate.merit
         chance = f"{_guess(estimate)} would have {baseline:.3f}"
-        quoted = (
-            f"to quote: {value:.3f} ({low:.3f} to {high:.3f}) of {estimate.n} "
-            f"{self.main_unit}, each by a model that was not trained on it; "
-        )
-        lines.append(quoted * (estimate is not main) + chance)
+        if estimate is not main:
+            chance = (
+                f"to quote: {value:.3f} ({low:.3f} to {high:.3f}) of {estimate.n} "
+                f"{self.main_unit}, each by a model that was not trained on it; {chance}"
+            )
+        lines.append(chance)
         if folds := self.cross_validation:
             lines.append(
                 f"validation accuracy {folds.accuracy_mean:.3f} ± {folds.accuracy_std:.3f} over "
