@@ -2,7 +2,8 @@
 
 python -m tests.fuzz 3600
 python -m tests.fuzz sound 1234
-python -m tests.fuzz attack [PART ...]      commands, run folders, kills, disks, the page: a table
+python -m tests.fuzz attack [FIRST] [PART ...]    commands, run folders, kills, disks, the page:
+                                                  a table; FIRST: the number of the first case
 """
 
 import sys
@@ -18,7 +19,8 @@ from tests.fuzz.runner import Finding, Fuzzer
 def main(arguments: list[str], folder: Path) -> int:
     """Try cases and print what did harm; 1 if any did."""
     if arguments[:1] == ["attack"]:
-        return attack(arguments[1:])
+        names = arguments[1:]
+        return attack(names[1:], int(names[0])) if names and names[0].isdigit() else attack(names)
     if len(arguments) == 2:
         kind, seed = arguments
         run_case(kind, int(seed), folder)

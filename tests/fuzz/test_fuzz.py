@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.attack import BATCH, House, Part, predict_files, render_files
+from tests.fuzz.attacked_files import predict_files, render_files
 from tests.fuzz.cases import KINDS
+from tests.fuzz.part import BATCH, House, Part
 from tests.fuzz.runner import Finding, Fuzzer
 from tests.fuzz.watched import watch
 

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import psutil
 
 from tests.fuzz.cases import ODD, mutated
 from tests.fuzz.hostile_files import write_hostile
+from tests.fuzz.part import House, Part
 from tests.fuzz.watched import MAX_MEGABYTES, MAX_SECONDS, Ended
 from tests.helpers import ROOT
 
@@ -96,12 +98,26 @@ def answer_of(text: str) -> tuple[str, float]:
     return str(first["class"]), round(float(first["probability"]), 3)
 
 
-def visit(page: Page, part: Any, good: Path, n: int, case: Any) -> None:
+def visitors(house: House, part: Part, n: int, send: Callable[..., None]) -> None:
+    """The page under hostile visitors; nothing of theirs stays, and its log has no traceback."""
+    folder = house.folder / part.name.replace(" ", "-")
+    folder.mkdir()
+    shutil.copy(house.song, folder / "good.wav")
+    with running_page(house.model, folder / "page") as page:
+        send(page, part, folder / "sent", n)
+    log = page.log.read_text()
+    part.expect("log", "Traceback" not in log, log[-600:])
+    part.expect("log", len(log) < 1_000_000, f"{len(log)} bytes of log")
+    for left in (path for path in page.tmp.rglob("*") if path.is_file()):
+        part.found("leftover", "the page", left.name)
+
+
+def visit(page: Page, part: Part, good: Path, n: int, case: Any) -> None:
     """Call case(i) for i below n; every now and then the good file is answered as before."""
     truth = answer_of(page.classify(good))
     assert truth[0], page.log.read_text()
     page.megabytes = page.memory()
-    for i in range(n):
+    for i in range(part.first, part.first + n):
         started = time.monotonic()
         case(i)
         part.tried += 1
@@ -110,14 +126,14 @@ def visit(page: Page, part: Any, good: Path, n: int, case: Any) -> None:
         part.check(i, ended)  # half of it is what two decoders may take
         if seconds > MAX_SECONDS:
             part.found("hang", i, f"{seconds:.0f} s")
-        if i % GOOD_EVERY == GOOD_EVERY - 1 or i == n - 1:
+        if i % GOOD_EVERY == GOOD_EVERY - 1 or i == part.first + n - 1:
             started = time.monotonic()
             part.expect(i, answer_of(page.classify(good)) == truth, "the good file")
             if (seconds := time.monotonic() - started) > 5:
                 part.found("hang", i, f"the good file after it took {seconds:.1f} s")
 
 
-def send_files(page: Page, part: Any, folder: Path, n: int) -> None:
+def send_files(page: Page, part: Part, folder: Path, n: int) -> None:
     """Upload hostile files and ask about them."""
     folder.mkdir()
 
@@ -142,7 +158,7 @@ def _start(file: Path) -> bytes:
         return content.read(1000)
 
 
-def send_requests(page: Page, part: Any, folder: Path, n: int) -> None:
+def send_requests(page: Page, part: Part, folder: Path, n: int) -> None:
     """Bytes that no browser sends; the reply never has a file of this computer."""
 
     def case(i: int) -> None:
