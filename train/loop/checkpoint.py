@@ -80,5 +80,33 @@ def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
     seen = blake2b(digest_size=16)
     for name, tensor in sorted(weights.items()):
         seen.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        seen.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        seen.update(_bytes(tensor))
     return seen.hexdigest()
+
+
+def values_digest(values: object) -> str:
+    """A digest of plain values and tensors at any depth, the same when they were read again.
+
+    Raises ValueError for sparse and quantized tensors, of which a checkpoint has none.
+    """
+    seen, waiting = blake2b(digest_size=16), [values]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            seen.update(f"mapping of {len(value)}\n".encode())
+            waiting += [one for item in value.items() for one in item]
+        elif isinstance(value, list | tuple):
+            seen.update(f"list of {len(value)}\n".encode())
+            waiting += value
+        elif isinstance(value, torch.Tensor):
+            if value.layout is not torch.strided or value.is_quantized:
+                raise ValueError("a tensor of it is sparse or quantized")
+            seen.update(f"{tuple(value.shape)} {value.dtype}\n".encode())
+            seen.update(_bytes(value))
+        else:
+            seen.update(f"{value!r}\n".encode(errors="surrogatepass"))
+    return seen.hexdigest()
+
+
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

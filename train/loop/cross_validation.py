@@ -12,7 +12,7 @@ import numpy as np
 
 from common.progress import time_in_words
 from train.devices.distributed import agreed, barrier, share
-from train.loop.checkpoint import read_torch, write_torch
+from train.loop.checkpoint import read_torch, values_digest, write_torch
 from train.loop.embeddings import Embeddings, embeddings_of
 from train.loop.fit import fit
 from train.loop.head import fit_heads
@@ -152,14 +152,22 @@ def _begun(trainer: Trainer, fold: Fold) -> Progress | None:
     return progress if number == fold.number else None
 
 
+def write_progress(file: Path, number: int, progress: Progress) -> None:
+    """Write a checkpoint: the progress of a fold, its number, and a digest of both."""
+    values = {**progress.to_dict(), "fold": number}
+    write_torch(file, values | {"digest": values_digest(values)})
+
+
 def read_progress(file: Path, trainer: Trainer) -> tuple[int, Progress]:
     """(number of the fold, its progress) in a checkpoint of the trainer's model.
 
-    Raises ValueError that names the file if it is damaged, or of another model.
+    Raises ValueError that names the file if it is damaged, edited, or of another model.
     """
     values = read_torch(file)
     own = {name: tensor.shape for name, tensor in trainer.model.state_dict().items()}
     try:
+        if values.pop("digest") != values_digest(values):
+            raise ValueError("it does not hold what was written")
         number, progress = int(values.pop("fold")), Progress.from_dict(values)
         for weights in (progress.best_weights, progress.weights, progress.averaged):
             if weights and {name: tensor.shape for name, tensor in weights.items()} != own:
@@ -188,7 +196,7 @@ def _finish(trainer: Trainer, fold: Fold, progress: Progress) -> Progress:
         )
     progress = dataclasses.replace(progress, weights={}, averaged={}, optimizer={}, scheduler={})
     if trainer.fabric.is_global_zero:
-        write_torch(_file(trainer, fold), {**progress.to_dict(), "fold": fold.number})
+        write_progress(_file(trainer, fold), fold.number, progress)
         _current(trainer).unlink(missing_ok=True)
     barrier(trainer.fabric)
     return progress
@@ -223,7 +231,7 @@ def train_fold(
 
     def on_epoch(progress: Progress, row: EpochRow) -> None:
         if fabric.is_global_zero:
-            write_torch(_current(trainer), {**progress.to_dict(), "fold": fold.number})
+            write_progress(_current(trainer), fold.number, progress)
             trainer.log.epoch(fold.number, row)
 
     phase = finetuning(trainer, fold)

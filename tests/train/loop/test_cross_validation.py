@@ -233,6 +233,18 @@ DAMAGE: dict[str, Callable[[Path, dict[str, Any]], object]] = {
     ),
     "an epoch in words": lambda file, values: torch.save({**values, "epoch": "three"}, file),
     "no best row": lambda file, values: torch.save({**values, "best_row": 99}, file),
+    "another loss": lambda file, values: torch.save({**values, "best_loss": 0.5}, file),
+    "logits that are a number": lambda file, values: torch.save({**values, "best_logits": 7}, file),
+    "an optimizer that is a number": lambda file, values: torch.save(
+        {**values, "optimizer": 7}, file
+    ),
+    "one weight": lambda file, values: torch.save(
+        {
+            **values,
+            "best_weights": {name: w + 1 for name, w in values["best_weights"].items()},
+        },
+        file,
+    ),
 }
 
 
