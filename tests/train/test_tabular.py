@@ -14,6 +14,7 @@ from tests.helpers import Run, run_script
 from train.compare.comparison import compare
 from train.compare.finished_run import read_run, whole_recordings
 from train.config import TrainConfig
+from train.loop.checkpoint import weights_digest
 from train.loop.loggers import Silent
 from train.tabular.baselines import BASELINES, fit_baselines
 from train.tabular.models import with_defaults
@@ -262,3 +263,18 @@ def test_a_small_table_is_learnt_by_the_defaults(tmp_path: Path) -> None:
 def test_an_option_that_is_given_is_no_default_of_tables() -> None:
     config = with_defaults(TrainConfig(epochs=10), given=["epochs"])
     assert (config.epochs, config.patience, config.learning_rate) == (10, 20, 0.1)
+
+
+def test_a_tables_network_starts_from_the_seed_alone(tmp_path: Path) -> None:
+    """Whatever drew random numbers before: else --resume finds that the start has changed."""
+    file = tmp_path / "t.csv"
+    rows = [f"{i}.wav,{'ab'[i % 2]},{i},{i * i % 7}" for i in range(40)]
+    file.write_text("\n".join(["path,label,x,y", *rows]))
+
+    def digest(seed: int) -> str:
+        torch.rand(3)  # as an import or another stage may
+        training = table_training(file, DataConfig(folds=2), TrainConfig(seed=seed))
+        return weights_digest(training.model.state_dict())
+
+    assert digest(0) == digest(0)
+    assert digest(0) != digest(1)

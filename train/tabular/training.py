@@ -18,6 +18,7 @@ from train.devices.fabric import describe, make_fabric, one_thread
 from train.evaluate.final_test import FinalTest
 from train.export.onnx import program_of
 from train.loop.cross_validation import cross_validate
+from train.loop.seeds import Stream, derived_seed
 from train.loop.state import Log, Progress
 from train.loop.trainer import Trainer
 from train.report.gallery import Answered
@@ -117,6 +118,7 @@ def table_training(root: Path, data_config: DataConfig, config: TrainConfig) -> 
     check_options(name, config, leak_check=data_config.leak_check)
     table = read_table(root, data_config.label, data_config.group, has_header=data_config.header)
     n_columns = len(table.columns)
+    torch.manual_seed(derived_seed(config.seed, Stream.START))  # else --resume starts from others
     model = build(name, n_columns, len(table.examples.classes), dropout=config.dropout)
     fabric = make_fabric(config.accelerator, "32-true")
     setting = f"{name} of {n_columns} columns, {describe(fabric)}"
