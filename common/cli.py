@@ -19,19 +19,11 @@ import typing
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    NoReturn,
-    TextIO,
-    TypeAlias,
-    TypeVar,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO, TypeAlias, TypeVar, cast
 
 import yaml
-from jsonargparse import (
+from jsonargparse import (  # type: ignore[attr-defined]  # ActionConfigFile
+    ActionConfigFile,
     ActionYesNo,
     ArgumentParser,
     DefaultHelpFormatter,
@@ -40,6 +32,7 @@ from jsonargparse import (
 )
 from jsonargparse.typing import restricted_number_type
 
+from common.files import near
 from common.text import PrintableStream, load_yaml, printable
 from common.validation import check_fields, expected, flag
 
@@ -152,6 +145,17 @@ def project_version() -> str:
         text = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
         found = re.search(r'^version = "(.*)"', text, flags=re.MULTILINE)
         return found[1] if found else "unknown"
+
+
+class _Config(ActionConfigFile):
+    """`--config`: a file, or a folder for its config.yaml."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
+        path = Path(values)
+        file = path / "config.yaml" if path.is_dir() else path
+        if not file.is_file():
+            parser.error(f"--config {values}: no such file{near(file)}")
+        self.apply_config(parser, cfg, self.dest, str(file))
 
 
 class Parser(ArgumentParser):
@@ -305,7 +309,8 @@ def make_parser(prog: str, description: str, *configs: type) -> Parser:
     `config_from`.
     """
     parser = Parser(prog=prog, description=description, allow_abbrev=False, formatter_class=_Help)
-    parser.add_argument("--config", action="config", help="YAML file of these options, by name")
+    about = "YAML file of these options, by name, or the folder of a run, which holds one"
+    parser.add_argument("--config", action=_Config, help=about)
     parser.add_argument("--help-all", action=_HelpAll, nargs=0, help="explain every option")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     grouped: dict[str, list[tuple[dataclasses.Field[Any], Any]]] = {}

@@ -186,9 +186,8 @@ def check_image_folder(root: Path) -> None:
 def check_split_file(file: Path) -> None:
     """Raise ValueError if there is no such file."""
     if not file.is_file():
-        raise ValueError(
-            f"no split file at {file}; expected a CSV with the columns path,label,split"
-        )
+        found = f"{file} is a folder" if file.is_dir() else f"no split file at {file}"
+        raise ValueError(f"{found}; expected a CSV with the columns path,label,split{near(file)}")
 
 
 def root_of(named: str | None) -> Path:

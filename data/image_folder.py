@@ -158,10 +158,22 @@ def _expectation(root: str | Path, found: str) -> str:
             f"{root} has {found} but {n} recordings: python main.py {root} draws them as pictures "
             f"and trains on these, python -m render {root} only draws them"
         )
+    root = Path(root)
+    beside = root.absolute().parent.iterdir() if _has_pictures(root) else ()
+    are_classes = sum(map(_has_pictures, beside)) > 1
+    above = f"; it is one class of those in {root.absolute().parent}: give that" * are_classes
     return (
         f"{root} has {found}; expected {root}/<class>/<picture> with {' '.join(PICTURES)} "
-        "files in at least two class folders"
+        f"files in at least two class folders{above}"
     )
+
+
+def _has_pictures(folder: Path) -> bool:
+    """Whether it is a folder that can be read and pictures lie in it itself."""
+    try:
+        return any(path.name.lower().endswith(PICTURES) for path in folder.iterdir())
+    except OSError:  # a file, or a folder of someone else's
+        return False
 
 
 def _names_below(root: str | Path) -> Iterator[str]:

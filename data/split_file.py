@@ -50,7 +50,10 @@ def read_split(
         path = row["path"]
         found = positions.get(recording_of(path) if by_recording else path, [])
         if not found and not by_recording and path not in unreadable:
-            raise ValueError(f"{file} line {line}: {path} is not in {examples.root}")
+            raise ValueError(
+                f"{file} line {line}: {path} is not in {examples.root}; paths start there, as "
+                f"{examples.paths[0]}: leave out the rows of pictures that it lacks"
+            )
         for part, name in zip(parts, columns, strict=True):
             _assign(part, found, row[name], f"{file} line {line}: ", path)
     for part in parts:
@@ -69,7 +72,8 @@ def _read_rows(file: Path) -> list[dict[str, str]]:
     with open_csv(file) as lines:
         reader = csv.DictReader(lines)
         if not {"path", "split"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{file} needs the columns path and split; it has {reader.fieldnames}")
+            found = reader.fieldnames or "no line"
+            raise ValueError(f"{file} needs the columns path and split; it has {found}")
         rows = list(reader)
     if not rows:
         raise ValueError(f"{file} has no rows")

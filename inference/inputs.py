@@ -142,8 +142,15 @@ def _write_samples(file: Path, y: "np.ndarray", sr: int | None) -> None:
     import soundfile
 
     y = np.asarray(y)
-    if sr is None or sr < 1:
-        raise ValueError(f"sr={sr}: samples need their rate in Hz, as model(y, sr=22050)")
+    if y.dtype.kind not in "iuf":
+        raise TypeError(f"{y.tolist()!r:.80} is no path, PIL image or samples")
+    if y.ndim > 2 or (y.ndim == 2 and y.dtype == np.uint8):
+        raise ValueError(
+            f"an array of shape {y.shape} is no samples; for a picture: "
+            "model(Image.fromarray(pixels))"
+        )
+    if not isinstance(sr, int | float | np.integer | np.floating) or sr < 1:
+        raise ValueError(f"sr={sr!r}: samples need their rate in Hz, as model(y, sr=22050)")
     if not np.issubdtype(y.dtype, np.floating) or y.ndim not in (1, 2) or not y.size:
         raise ValueError(
             f"samples of type {y.dtype} and shape {y.shape}; expected float (n,) or (n, channels) "

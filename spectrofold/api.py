@@ -1,5 +1,6 @@
 """The Python API: what the commands do, as four functions. Nothing here imports torch by itself."""
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -22,11 +23,15 @@ def load(file: str | Path) -> "Predictor":
 
 
 def predict(
-    model: "str | Path | Predictor", files: Iterable[str | Path]
+    model: "str | Path | Predictor", files: str | Path | Iterable[str | Path]
 ) -> "Iterator[Prediction | LeftOut]":
-    """The answer for each picture, recording or table, in order, or why it has none."""
+    """The answer for each picture, recording or table, in order, or why it has none.
+
+    files: paths, or one path.
+    """
     predictor = load(model) if isinstance(model, str | Path) else model
-    return predictor.predict([str(file) for file in files])
+    paths = [files] if isinstance(files, str | Path) else files
+    return predictor.predict([str(path) for path in paths])
 
 
 def train(data: str | Path, **options: Any) -> Path:
@@ -73,8 +78,10 @@ def _configs(options: dict[str, Any], *configs: type) -> list[Any]:
 
     names = [{field.name for field in fields(config)} for config in configs]
     if unknown := options.keys() - set().union(*names):
-        known = ", ".join(sorted(set().union(*names)))
-        raise TypeError(f"no option {', '.join(sorted(unknown))}; there are {known}")
+        known, first = sorted(set().union(*names)), min(unknown)
+        near = difflib.get_close_matches(first, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise TypeError(f"no option {first}; {hint}")
     made = [
         config(**{name: options[name] for name in own & options.keys()})
         for config, own in zip(configs, names, strict=True)

@@ -10,7 +10,11 @@ import pytest
 from common.cli import make_parser
 from common.files import check_regular, near
 from data.config import check_given
+from data.image_folder import scan
+from data.split_file import read_split
+from data.tabular.table import read_table
 from inference.config import PredictConfig
+from inference.inputs import values_as_files
 from inference.predictor import Predictor
 from render.sources.folders import from_folders
 from tests.sounds import write_sound
@@ -54,6 +58,55 @@ def test_songs_without_class_folders_are_told_where_these_are_expected(tmp_path:
     assert f"one folder for each class, as {music}" in line
     shutil.move(music / "blues/a.wav", music)
     assert "one folder for each class" in said(lambda: from_folders(music))
+
+
+def test_one_class_is_answered_with_the_folder_of_all(image_folder: Path, tmp_path: Path) -> None:
+    blues = image_folder / "blues"
+    assert said(lambda: scan(blues)).endswith(f"one class of those in {image_folder}: give that")
+    shutil.copytree(blues, tmp_path / "alone")
+    assert "one class of" not in said(lambda: scan(tmp_path / "alone"))
+
+
+def test_a_table_that_is_none_is_told_apart(tmp_path: Path) -> None:
+    readme, split = tmp_path / "README.md", tmp_path / "split.csv"
+    readme.write_text("Songs, labels\n\nMusic, labels, pictures\nmore\n")
+    assert "expected a table of features: a CSV" in said(
+        lambda: read_table(readme, "label", "group")
+    )
+    split.write_text("path,label,split\na.png,a,train\nb.png,b,test\n")
+    assert f"main.py FOLDER --split {split}" in said(lambda: read_table(split, "label", "group"))
+
+
+def test_a_split_that_is_none_is_told_why(image_folder: Path, tmp_path: Path) -> None:
+    examples, file = scan(image_folder), tmp_path / "split.csv"
+    assert "is a folder; expected a CSV" in said(lambda: check_given(image_folder, str(tmp_path)))
+    file.touch()
+    assert "it has no line" in said(lambda: read_split(file, examples))
+    file.write_text("path,split\nmine/a.png,test\n")
+    line = said(lambda: read_split(file, examples))
+    assert f"paths start there, as {examples.paths[0]}" in line
+
+
+def test_a_run_folder_stands_for_its_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("top: 3\n")
+    parser = make_parser("python tea.py", "", PredictConfig)
+    assert parser.parse_args(["--config", str(tmp_path)]).top == 3
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--config", str(tmp_path / "confg.yaml")])
+    assert f"no such file; did you mean {tmp_path / 'config.yaml'}?" in capsys.readouterr().err
+
+
+def test_values_that_are_no_samples_are_told_what_they_may_be(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"None is no path, PIL image or samples"):
+        list(values_as_files([None], 22050).__enter__())  # type: ignore[list-item]
+    for shape in ((4, 6, 3), (4, 6)):
+        pixels = np.zeros(shape, np.uint8)
+        line = said(lambda pixels=pixels: values_as_files([pixels], None).__enter__())
+        assert line.endswith("for a picture: model(Image.fromarray(pixels))")
+    line = said(lambda: values_as_files([np.zeros(9)], "22050").__enter__())  # type: ignore[arg-type]
+    assert line.startswith("sr='22050': samples need their rate in Hz")
 
 
 class Forest:

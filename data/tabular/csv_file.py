@@ -187,7 +187,10 @@ def _of_one_width(
         return ["", *names], rows
     for number, row in enumerate(rows, start=first_line):
         if len(row) != len(names):
-            raise ValueError(f"{file} line {number} has {len(row)} cells, not {len(names)}")
+            raise ValueError(
+                f"{file} line {number} has {len(row)} cells, not {len(names)} as the first; "
+                "expected a table of features: a CSV with as many cells in each line"
+            )
     return names, rows
 
 

@@ -72,7 +72,8 @@ def read_table(file: Path, label: str, group: str, *, has_header: bool = True) -
     taken = {label, group, "group", *NAMES, *place}
     columns, values = _numbers(header, named, taken, notes)
     if not columns:
-        raise ValueError(f"{file} has no column of numbers to learn from")
+        split = f"; for a split: python main.py FOLDER --split {file}" * ("split" in header)
+        raise ValueError(f"{file} has no column of numbers to learn from{split}")
     alone = np.zeros(len(named), dtype=bool)
     examples = Examples(file, classes, paths, labels, groups, paths, alone)
     return Table(examples, values, columns, notes)

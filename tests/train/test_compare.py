@@ -125,3 +125,10 @@ def test_under_no_difference_p_is_rarely_small() -> None:
         a, b = rng.uniform(size=60) < skill, rng.uniform(size=60) < skill
         small += paired_test(a, b, groups)[2] < 0.05
     assert small / 400 < 0.075
+
+
+def test_one_run_given_twice_is_no_comparison(trained: Run) -> None:
+    """As `runs/*` gives runs/latest and the run that it points to."""
+    done = compare(trained.folder, trained.folder.resolve())
+    assert done.returncode == 2
+    assert f"{trained.folder.resolve()} is the same run again" in done.stderr

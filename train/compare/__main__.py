@@ -24,13 +24,15 @@ def main() -> int:
     parser = make_parser("python -m train.compare", (__doc__ or "").strip(), CompareConfig)
     parser.add_argument("runs", nargs="+", help="folders of finished runs, at least two")
     args = parser.parse_args()
-    if len(args.runs) < 2:
-        parser.error("a comparison needs at least two runs")
+    folders = list(dict.fromkeys(Path(folder).resolve() for folder in args.runs))
+    if len(folders) < 2:
+        again = f"; {args.runs[-1]} is the same run again" * (len(args.runs) > 1)
+        parser.error(f"a comparison needs at least two runs{again}")
     config = config_from(args, CompareConfig)
     from train.compare.comparison import compare
     from train.compare.finished_run import read_run
 
-    runs = [read_run(folder, measure=config.speed) for folder in args.runs]
+    runs = [read_run(folder, measure=config.speed) for folder in folders]
     text = compare(runs, Path(config.out), ensemble=config.ensemble)
     print(text, f"report: {Path(config.out) / 'comparison.html'}", sep="\n")
     return DONE

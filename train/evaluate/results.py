@@ -196,9 +196,11 @@ class Results:
             )
         lines.append(chance)
         if folds := self.cross_validation:
+            spread = f"± {folds.accuracy_std:.3f} over {len(folds.accuracy)} folds"
+            if len(folds.accuracy) == 1:  # a split with a validation part: nothing varies
+                spread = "on one fold"
             lines.append(
-                f"validation accuracy {folds.accuracy_mean:.3f} ± {folds.accuracy_std:.3f} over "
-                f"{len(folds.accuracy)} folds; the model is {self.final}"
+                f"validation accuracy {folds.accuracy_mean:.3f} {spread}; the model is {self.final}"
             )
         return lines
 

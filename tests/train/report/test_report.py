@@ -358,3 +358,10 @@ def test_the_page_opens_without_network_errors_or_sideways_scrolling(
     lightness = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]")
     assert (int(lightness) > 200) == (scheme == "light")
     page.close()
+
+
+def test_one_fold_has_no_spread() -> None:
+    """ "± 0.000 over 1 folds" would say that nothing varies."""
+    scores = report_of(answers()).results.test
+    results = Results(test=scores, temperature=1.0, cross_validation=CrossValidation([0.5], [1.0]))
+    assert results.lines()[-1].startswith("validation accuracy 0.500 on one fold; the model is ")
