@@ -6,13 +6,14 @@ python main.py                            the pictures in spectrograms/, else th
 python main.py --resume runs/latest       go on with an interrupted run
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from common.cli import config_from, make_parser, run
 from common.files import near
 from common.progress import stage
 from data.config import DataConfig, check_given, root_of
-from render.songs import SongConfig
+from render.songs import SongConfig, holds_songs
 from train.config import PRESETS, TrainConfig
 from train.devices.launch import start_all, starts_here
 from train.run_folder import interrupted
@@ -46,7 +47,9 @@ def main() -> int:
         args.data = args.data_given
     data_config, config = config_from(args, DataConfig), config_from(args, TrainConfig)
     songs = config_from(args, SongConfig)
-    check_given(root_of(data_config.data), None if resumed else data_config.split)
+    with stage("starting"):
+        checked = replace(data_config, split=None) if resumed else data_config
+        check_given(checked, songs=holds_songs(root_of(data_config.data)))
     if starts_here(config.devices, config.nodes) and not data_config.leak_check:
         return start_all(config.devices, config.nodes)
     with stage("starting"):

@@ -1,4 +1,4 @@
-"""Options of the data stage, and whether the paths that they name can be what they are given as."""
+"""Options of the data stage, and whether what they name can be trained on."""
 
 import re
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from common.cli import (
     UpToHalf,
     option,
 )
-from common.files import near
 from common.recordings import PICTURES, SOUNDS
 from common.validation import check_fields
+from data.examples import Examples
 
 MOST_USED, DATA, SPLIT, AUGMENTATION = "Most used", "Data", "Split", "Augmentation"
 DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
@@ -157,37 +157,35 @@ def is_table(root: Path) -> bool:
     return root.suffix.lower() == ".csv" or root.is_file()
 
 
-def check_given(root: Path, split_file: str | None) -> None:
-    """Raise ValueError if there is no such image folder, or no such split file."""
+def check_given(config: DataConfig, *, songs: bool = False) -> None:
+    """Raise ValueError for a folder, a table or a split that cannot be trained on.
+
+    All of them are read as the training will read them, in a second and without torch, which takes
+    several to import. songs: the folder holds recordings, and its pictures are yet to be drawn.
+    """
+    from data.image_folder import check_image_folder, scan  # they import what options do not need
+    from data.tabular.table import read_table
+
+    root = root_of(config.data)
     if root.suffix.lower() in {*PICTURES, *SOUNDS} and root.is_file():
         raise ValueError(
             f"{root} is one file; expected a folder of class folders, or a table of features. To "
             f"ask a model about it: python predict.py {root}"
         )
-    if not is_table(root):
+    examples: Examples | None = None
+    if songs:
         check_image_folder(root)
-    if split_file:
-        check_split_file(Path(split_file))
+    elif is_table(root):
+        examples = read_table(root, config.label, config.group, has_header=config.header).examples
+    else:
+        examples = scan(root, config.group)
+    if config.split:
+        from data.split_file import read_rows, read_split  # scikit-learn's folds take a second
 
-
-def check_image_folder(root: Path) -> None:
-    """Raise ValueError if there is no such folder, or if it is a Python package."""
-    if not root.is_dir():
-        raise ValueError(
-            f"no image folder at {root}; expected {root}/<class>/<picture>, one folder per class"
-            f"{near(root)}"
-        )
-    if (root / "__init__.py").exists():
-        raise ValueError(
-            f"{root} is a Python package, not an image folder; put images in spectrograms/<class>/"
-        )
-
-
-def check_split_file(file: Path) -> None:
-    """Raise ValueError if there is no such file."""
-    if not file.is_file():
-        found = f"{file} is a folder" if file.is_dir() else f"no split file at {file}"
-        raise ValueError(f"{found}; expected a CSV with the columns path,label,split{near(file)}")
+        if examples:
+            read_split(config.split, examples, by_recording=is_table(root))
+        else:
+            read_rows(Path(config.split))
 
 
 def root_of(named: str | None) -> Path:

@@ -7,46 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets import ImageFolder
 
-from common.files import open_csv
+from common.files import near, open_csv
 from common.recordings import PICTURES, SOUNDS, recording_of, split_labels
 from common.text import printable
-from data.config import check_image_folder
 from data.examples import Examples
 
 
-class _ClassFolders(ImageFolder):
-    """torchvision's ImageFolder without hidden folders and Python's own `__pycache__`."""
-
-    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        names = sorted(
-            entry.name
-            for entry in Path(directory).iterdir()
-            if entry.is_dir() and not entry.name.startswith((".", "__"))
-        )
-        if not names:
-            raise ValueError(_expectation(directory, "no class folders"))
-        for name in names:
-            if not _is_utf_8(name):
-                raise ValueError(
-                    f"the name of a class in {directory}, {name}, is not UTF-8: rename it"
-                )
-        return names, {name: i for i, name in enumerate(names)}
-
-    @staticmethod
-    def make_dataset(
-        directory: str | Path, class_to_idx: dict[str, int], *_: object, **__: object
-    ) -> list[tuple[str, int]]:
-        """As torchvision's, but hidden files and folders are left out, and in a third of the time.
-
-        Of a million pictures, joining and splitting paths takes longer than listing them.
-        """
-        return [
-            (path, label)
-            for name, label in class_to_idx.items()
-            for path in _pictures_below(f"{directory}/{name}")
-        ]
+def _class_names(root: Path) -> list[str]:
+    """The class folders in `root`, without hidden ones and Python's own `__pycache__`."""
+    names = sorted(
+        entry.name
+        for entry in root.iterdir()
+        if entry.is_dir() and not entry.name.startswith((".", "__"))
+    )
+    if not names:
+        raise ValueError(_expectation(root, "no class folders"))
+    for name in names:
+        if not _is_utf_8(name):
+            raise ValueError(f"the name of a class in {root}, {name}, is not UTF-8: rename it")
+    return names
 
 
 def _pictures_below(folder: str) -> Iterator[str]:
@@ -83,6 +63,19 @@ def _is_inside(folder: str, link: str) -> bool:
     return Path(folder).resolve().is_relative_to(Path(link).resolve())
 
 
+def check_image_folder(root: Path) -> None:
+    """Raise ValueError if there is no such folder, or if it is a Python package."""
+    if not root.is_dir():
+        raise ValueError(
+            f"no image folder at {root}; expected {root}/<class>/<picture>, one folder per class"
+            f"{near(root)}"
+        )
+    if (root / "__init__.py").exists():
+        raise ValueError(
+            f"{root} is a Python package, not an image folder; put images in spectrograms/<class>/"
+        )
+
+
 def scan(root: str | Path, group: str = "group") -> Examples:
     """The examples of `root`/<class>/<picture>; groups from clips.csv, else from the file names.
 
@@ -97,23 +90,24 @@ def scan(root: str | Path, group: str = "group") -> Examples:
     table = _ClipTable.read(root, group)
     if table.labels:
         return _several_labels(root, table)
-    folder = _ClassFolders(str(root), allow_empty=True)
+    names = _class_names(root)
     cut = len(str(root)) + 1
-    left_out = _unwritable(root, [path[cut:] for path, _ in folder.samples])
-    samples = [(path[cut:], label) for path, label in folder.samples if path[cut:] not in left_out]
+    found = [
+        (path[cut:], label)
+        for label, name in enumerate(names)
+        for path in _pictures_below(f"{root}/{name}")
+    ]
+    left_out = _unwritable(root, [path for path, _ in found])
+    samples = [(path, label) for path, label in found if path not in left_out]
     paths = np.array([path for path, _ in samples], dtype=str)
     labels = np.array([label for _, label in samples], dtype=np.int64)
     filled = np.unique(labels)
     if len(filled) < 2:
-        found = (
-            "no pictures"
-            if not len(filled)
-            else f"pictures of one class, {folder.classes[filled[0]]}"
-        )
-        raise ValueError(_expectation(root, found))
+        one = f"pictures of one class, {names[filled[0]]}" if len(filled) else ""
+        raise ValueError(_expectation(root, one or "no pictures"))
     order = np.argsort(paths, kind="stable")  # quick where they are nearly in order
     paths, labels = paths[order], np.searchsorted(filled, labels[order])
-    classes = tuple(folder.classes[label] for label in filled)
+    classes = tuple(names[label] for label in filled)
     return Examples(root, classes, paths, labels, *table.provenance(paths), left_out)
 
 

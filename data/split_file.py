@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.files import open_csv, write_csv
+from common.files import near, open_csv, write_csv
 from common.recordings import recording_of
-from data.config import check_split_file
 from data.examples import Examples
 from data.splits import TEST, TRAIN, UNUSED, VALIDATION, Split
 
@@ -39,7 +38,7 @@ def read_split(
     in a later repeat.
     """
     file = Path(file)
-    rows = _read_rows(file)
+    rows = read_rows(file)
     columns = [name for name in map(_column, range(len(rows[0]))) if name in rows[0]]
     parts = [np.full(len(examples), UNUSED, dtype="U16") for _ in columns]
     positions: dict[str, list[int]] = {}
@@ -67,8 +66,11 @@ def _column(repeat: int) -> str:
     return "split" if repeat == 0 else f"split_{repeat + 1}"
 
 
-def _read_rows(file: Path) -> list[dict[str, str]]:
-    check_split_file(file)
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """The rows of the split file; ValueError where there is none, or it is no split."""
+    if not file.is_file():
+        there = f"{file} is a folder" if file.is_dir() else f"no split file at {file}"
+        raise ValueError(f"{there}; expected a CSV with the columns path,label,split{near(file)}")
     with open_csv(file) as lines:
         reader = csv.DictReader(lines)
         if not {"path", "split"} <= set(reader.fieldnames or ()):

@@ -1,6 +1,9 @@
 """What a newcomer types wrong is answered with the next thing to type."""
 
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from common.cli import make_parser
 from common.files import check_regular, near
-from data.config import check_given
+from data.config import DataConfig, check_given
 from data.image_folder import scan
 from data.split_file import read_split
 from data.tabular.table import read_table
@@ -17,6 +20,7 @@ from inference.config import PredictConfig
 from inference.inputs import values_as_files
 from inference.predictor import Predictor
 from render.sources.folders import from_folders
+from tests.helpers import ROOT
 from tests.sounds import write_sound
 from train.models.facts import ModelFacts
 from train.run_folder import existing_model
@@ -35,7 +39,7 @@ def test_a_mistyped_path_is_answered_with_the_one_that_exists(tmp_path: Path) ->
     assert near(tmp_path / "MUSICC") == f"; did you mean {tmp_path / 'MUSIC'}?"
     assert near(tmp_path / "other") == near(tmp_path / "no/folder") == ""
     for call in (
-        lambda: check_given(tmp_path / "MUSICC", None),
+        lambda: check_given(DataConfig(data=str(tmp_path / "MUSICC"))),
         lambda: existing_model(tmp_path / "MUSIK"),
         lambda: check_regular(tmp_path / "MUSI"),
     ):
@@ -45,7 +49,7 @@ def test_a_mistyped_path_is_answered_with_the_one_that_exists(tmp_path: Path) ->
 def test_one_song_or_picture_is_not_trained_on(tmp_path: Path) -> None:
     for name in ("song.flac", "a.PNG"):
         (tmp_path / name).touch()
-        line = said(lambda name=name: check_given(tmp_path / name, None))
+        line = said(lambda name=name: check_given(DataConfig(data=str(tmp_path / name))))
         assert "one file" in line and f"python predict.py {tmp_path / name}" in line
 
 
@@ -79,12 +83,64 @@ def test_a_table_that_is_none_is_told_apart(tmp_path: Path) -> None:
 
 def test_a_split_that_is_none_is_told_why(image_folder: Path, tmp_path: Path) -> None:
     examples, file = scan(image_folder), tmp_path / "split.csv"
-    assert "is a folder; expected a CSV" in said(lambda: check_given(image_folder, str(tmp_path)))
+    given = DataConfig(data=str(image_folder), split=str(tmp_path))
+    assert "is a folder; expected a CSV" in said(lambda: check_given(given))
     file.touch()
     assert "it has no line" in said(lambda: read_split(file, examples))
     file.write_text("path,split\nmine/a.png,test\n")
     line = said(lambda: read_split(file, examples))
     assert f"paths start there, as {examples.paths[0]}" in line
+
+
+REFUSED = """
+import json, sys
+import main, train.compare.__main__ as compare
+for script, *words in json.loads(sys.argv[1]):
+    sys.argv = ["main.py", *words]
+    try:
+        (main if script == "main" else compare).main()
+    except ValueError as error:
+        print(error)
+print({"torch", "torchvision"} & set(sys.modules))
+"""
+
+
+def write_run(folder: Path, part: str) -> Path:
+    """What tells the split of a run: one picture that is in this part of it."""
+    folder.mkdir()
+    for name in ("model.pth", "metrics.json"):
+        (folder / name).touch()
+    line = f"path,label,group,split,predicted,low\nlow/a.png,low,a,{part},low,1.0\n"
+    (folder / "predictions.csv").write_text(line)
+    return folder
+
+
+def test_what_cannot_be_trained_on_is_refused_before_torch_is_imported(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    """Its import takes from three seconds to twenty: by then who mistyped a path has gone."""
+    empty, readme, split = (tmp_path / name for name in ("empty.csv", "README.md", "split.csv"))
+    empty.touch()
+    readme.write_text("Songs, labels\n\nMusic, labels, pictures\nmore\n")
+    shutil.copytree(image_folder / "blues", tmp_path / "alone/blues")
+    split.write_text("path,split\nmine/a.png,test\n")
+    expected = {
+        ("main", str(empty)): "is empty",
+        ("main", str(readme)): "expected a table of features",
+        ("main", str(tmp_path / "alone")): "pictures of one class, blues",
+        ("main", str(image_folder / "blues")): "is one class of those",
+        ("main", str(image_folder), "--split", str(split)): "paths start there",
+        ("main", str(image_folder), "--split", str(readme)): "needs the columns path and split",
+        ("compare", *(str(write_run(tmp_path / part, part)) for part in ("1", "test"))): (
+            "1 groups are not in the same part (a)"
+        ),
+    }
+    command = [sys.executable, "-c", REFUSED, json.dumps(list(expected))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    *lines, imported = done.stdout.splitlines()
+    assert imported == "set()"
+    for line, words in zip(lines, expected.values(), strict=True):
+        assert words in line
 
 
 def test_a_run_folder_stands_for_its_options(

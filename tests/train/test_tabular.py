@@ -236,7 +236,7 @@ def test_a_table_is_compared_with_pictures_of_the_same_recordings(
     assert done.returncode == 0, done.stderr
     runs = [read_run(run, measure=False) for run in (trained.folder, tmp_path / "latest")]
     pictures, rows = (whole_recordings(run) for run in runs)
-    assert len(pictures.part) == 24 and pictures.part == rows.part
+    assert len(pictures.split.part) == 24 and pictures.split.part == rows.split.part
     assert pictures.paths.tolist() == rows.paths.tolist()
     text = compare(runs, tmp_path / "comparison", ensemble=False)
     assert f"exchange of {len(rows.paths)} whole groups" in text

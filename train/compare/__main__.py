@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import DONE, config_from, make_parser, option, run
+from train.compare.run_split import check_same_split, read_run_split
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ def main() -> int:
         again = f"; {args.runs[-1]} is the same run again" * (len(args.runs) > 1)
         parser.error(f"a comparison needs at least two runs{again}")
     config = config_from(args, CompareConfig)
+    check_same_split([read_run_split(folder) for folder in folders])
     from train.compare.comparison import compare
     from train.compare.finished_run import read_run
 

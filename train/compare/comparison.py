@@ -8,6 +8,7 @@ from common.files import write_csv, write_text
 from common.html import fill_template, inline_svg
 from common.plots import save_figure
 from train.compare.finished_run import FinishedRun, whole_recordings
+from train.compare.run_split import check_same_split, nothing_shared
 from train.compare.table import HEADINGS, Row, aligned, cells_of, draw, markdown
 from train.evaluate.metrics import Scores, score
 from train.evaluate.paired_test import paired_test
@@ -22,9 +23,10 @@ def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
     A table of features and pictures of the same recordings are compared by recording. Raises
     ValueError when the runs were not tested on the same examples.
     """
-    if not set.intersection(*(set(run.part) for run in runs)):  # pictures of some, rows of others
+    splits = [run.split for run in runs]
+    check_same_split(splits)
+    if nothing_shared(splits):
         runs = [whole_recordings(run) for run in runs]
-    check_same_split(runs)
     rows = [Row(run.backbone, run.name, _score(run, run.probabilities), run) for run in runs]
     rows.sort(key=lambda row: -row.test.accuracy)
     lines = [verdict(rows[0], rows[1]), *differences(runs)]
@@ -47,26 +49,6 @@ def compare(runs: list[FinishedRun], out: Path, *, ensemble: bool) -> str:
     )
     write_text(out / "comparison.html", page)
     return "\n".join([*aligned(cells), *lines])
-
-
-def check_same_split(runs: list[FinishedRun]) -> None:
-    """Raise ValueError that names the groups which are not in the same part of every split."""
-    first = runs[0]
-    for other in runs[1:]:
-        if other.classes != first.classes:
-            raise ValueError(
-                f"{other.name} has the classes {', '.join(other.classes)}, {first.name} "
-                f"{', '.join(first.classes)}: they cannot be compared"
-            )
-        paths = first.part.keys() | other.part.keys()
-        unlike = [path for path in paths if first.part.get(path) != other.part.get(path)]
-        if unlike:
-            groups = sorted({(first.groups | other.groups)[path] for path in unlike})
-            named = ", ".join(groups[:5]) + (", ..." if len(groups) > 5 else "")
-            raise ValueError(
-                f"{first.name} and {other.name} have different splits: {len(groups)} groups are "
-                f"not in the same part ({named}); train one with --split of the other's split.csv"
-            )
 
 
 def differences(runs: list[FinishedRun]) -> list[str]:
@@ -93,12 +75,8 @@ def differences(runs: list[FinishedRun]) -> list[str]:
 
 
 def _score(run: FinishedRun, probabilities: np.ndarray) -> Scores:
-    groups = _groups(run)
+    groups = run.tested_groups
     return score(probabilities, run.labels, groups, classes=run.classes, majority=0)
-
-
-def _groups(run: FinishedRun) -> np.ndarray:
-    return np.array([run.groups[path] for path in run.paths])
 
 
 def _ensemble_line(scores: Scores, n_runs: int) -> str:
@@ -110,7 +88,7 @@ def verdict(best: Row, second: Row) -> str:
     """One sentence on whether the best run is better than the second."""
     if best.run is None or second.run is None:
         raise ValueError("an ensemble is no run: it was not trained on its own")
-    groups = _groups(best.run)
+    groups = best.run.tested_groups
     difference, (low, high), p = paired_test(best.run.right, second.run.right, groups)
     said = "is better than" if p < 0.05 else "cannot be told from"
     return (

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from common.recordings import by_recording, recording_of
+from train.compare.run_split import COLUMNS, FILES, RunSplit, read_run_split
 from train.models import model_file
 
 BATCH = 32
@@ -20,18 +21,15 @@ BATCH = 32
 class FinishedRun:
     """A run that can be compared.
 
-    options: of its config.yaml; part: {path: "test" or the fold that held it out}; groups: {path:
-    its group}; of the tested examples, sorted by path: paths str (n,), labels int64 (n,),
-    probabilities float (n, C). validation: mean accuracy of the folds; seconds: of the training;
-    images_per_second: of the model on this machine, None if it was not measured.
+    options: of its config.yaml; of the tested examples, sorted by path: paths str (n,), labels
+    int64 (n,), probabilities float (n, C). validation: mean accuracy of the folds; seconds: of the
+    training; images_per_second: of the model on this machine, None if it was not measured.
     """
 
-    name: str
+    split: RunSplit
     backbone: str
     classes: tuple[str, ...]
     options: dict[str, Any]
-    part: dict[str, str]
-    groups: dict[str, str]
     paths: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
@@ -40,6 +38,16 @@ class FinishedRun:
     megabytes: float
     seconds: float
     images_per_second: float | None
+
+    @property
+    def name(self) -> str:
+        """That of its folder."""
+        return self.split.name
+
+    @property
+    def tested_groups(self) -> np.ndarray:
+        """The group of each tested example, str (n,)."""
+        return np.array([self.split.groups[path] for path in self.paths])
 
     @property
     def right(self) -> np.ndarray:
@@ -51,15 +59,13 @@ class FinishedRun:
 def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
     """The run in `folder`; ValueError that says what is missing if it is not a finished one."""
     folder = Path(folder).resolve()
-    files = [folder / name for name in ("predictions.csv", "metrics.json", "model.pth")]
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        raise ValueError(f"{folder} is no finished run: it has no {', '.join(missing)}")
-    model, facts = model_file.load(files[2])
+    split = read_run_split(folder)
+    predictions, figures, weights = (folder / name for name in FILES)
+    model, facts = model_file.load(weights)
     facts.need_one_label(f"{folder}: runs are compared by answers of one class")
     classes = facts.classes
-    part, groups, tested = _predictions(files[0], classes)
-    metrics = json.loads(files[1].read_text(encoding="utf-8"))
+    tested = _tested(predictions, classes)
+    metrics = json.loads(figures.read_text(encoding="utf-8"))
     if facts.is_table:
         batch = torch.zeros(BATCH, len(facts.columns))
     else:
@@ -67,56 +73,47 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
         batch = torch.randint(0, 256, shape, dtype=torch.uint8)
         batch = batch.contiguous(memory_format=torch.channels_last)
     return FinishedRun(
-        name=folder.name,
+        split=split,
         backbone=facts.backbone,
         classes=classes,
         options=facts.config,
-        part=part,
-        groups=groups,
         paths=np.array([path for path, _, _ in tested]),
         labels=np.array([label for _, label, _ in tested]),
         probabilities=np.array([row for _, _, row in tested]),
         validation=metrics["cross_validation"]["accuracy_mean"],
         parameters=sum(p.numel() for p in model.parameters()),
-        megabytes=files[2].stat().st_size / 1e6,
+        megabytes=weights.stat().st_size / 1e6,
         seconds=metrics["seconds"],
         images_per_second=_speed(model, batch) if measure else None,
     )
 
 
 def whole_recordings(run: FinishedRun) -> FinishedRun:
-    """The run with whole recordings in place of their clips: the mean of their probabilities.
-
-    A recording is what the names of its pictures, and its row in a table, have in common.
-    """
-    part = {recording_of(path): value for path, value in run.part.items()}
-    groups = {recording_of(path): group for path, group in run.groups.items()}
+    """The run with whole recordings in place of their clips: the mean of their probabilities."""
     names = np.array([recording_of(path) for path in run.paths])
     probabilities, labels, paths = by_recording(run.probabilities, run.labels, names, names)
     return replace(
-        run, part=part, groups=groups, paths=paths, labels=labels, probabilities=probabilities
+        run,
+        split=run.split.of_recordings(),
+        paths=paths,
+        labels=labels,
+        probabilities=probabilities,
     )
 
 
-def _predictions(
-    file: Path, classes: tuple[str, ...]
-) -> tuple[dict[str, str], dict[str, str], list[tuple[str, int, list[float]]]]:
-    """(parts, groups, (path, label, probabilities) of the tested examples sorted by path)."""
+def _tested(file: Path, classes: tuple[str, ...]) -> list[tuple[str, int, list[float]]]:
+    """(path, label, probabilities) of each tested example, sorted by path."""
     number = {name: i for i, name in enumerate(classes)}
-    part, groups, tested = {}, {}, []
+    tested = []
     with file.open(newline="", encoding="utf-8") as lines:
         rows = csv.reader(lines)
         header = next(rows, [])
-        if tuple(header[-len(classes) :]) != classes or not {"path", "group"} <= set(header):
+        if tuple(header[len(COLUMNS) :]) != classes:
             raise ValueError(f"{file} is not of the model.pth beside it: other classes")
-        at = {name: header.index(name) for name in ("path", "label", "group", "split")}
-        for row in rows:
-            path = row[at["path"]]
-            part[path], groups[path] = row[at["split"]], row[at["group"]]
-            if part[path] == "test":
-                shares = [float(cell) for cell in row[-len(classes) :]]
-                tested.append((path, number[row[at["label"]]], shares))
-    return part, groups, sorted(tested)
+        for path, label, _, part, _, *cells in rows:
+            if part == "test":
+                tested.append((path, number[label], [float(cell) for cell in cells]))
+    return sorted(tested)
 
 
 @torch.inference_mode()

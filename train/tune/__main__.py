@@ -22,9 +22,9 @@ def main() -> int:
     tune_config, data_config = config_from(args, TuneConfig), config_from(args, DataConfig)
     config = config_from(args, TrainConfig)
     root = root_of(data_config.data)
-    check_given(root, data_config.split)
     if is_table(root):
         raise ValueError(f"{root} is a table: only options of networks of pictures are searched")
+    check_given(data_config)
     from train.tune.search import tune  # torch takes seconds to import
 
     return tune(tune_config, data_config, config)
