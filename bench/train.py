@@ -3,6 +3,11 @@
 DIR is an image folder, SEED_SCRIPT the usual fine-tuning script (images/s on its last line).
 All rows are ResNet50 on 224x224 with the same batch, on the same device; its weights are random,
 because only the speed is compared. On a GPU the limit, synthetic pictures already there, is a row.
+
+python -m bench.train DIR SEED_SCRIPT --variants --precision 32-true
+
+measures instead what might make main.py's loop faster, each against the loop as it is. With
+ONEDNN_MAX_CPU_ISA=AVX2 and ATEN_CPU_CAPABILITY=avx2 the processor is used as an older one.
 """
 
 import re
@@ -10,13 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
@@ -27,6 +33,7 @@ from data.prepare import prepare
 from train.devices.fabric import describe, make_fabric
 from train.loop.fit import train_one_epoch
 from train.loop.inference import apply
+from train.loop.state import Batch
 from train.loop.train_step import Step
 from train.models.backbone import create_backbone
 from train.models.classifier import Classifier
@@ -42,6 +49,8 @@ class TrainBench:
 
     steps: PositiveInt = option(10, "training steps that are timed")
     batch: PositiveInt = option(32, "pictures in a batch")
+    precision: str = option("auto", "as of main.py")
+    variants: bool = option(False, "the ways of main.py's loop instead of the table")
 
 
 def main() -> int:
@@ -51,10 +60,13 @@ def main() -> int:
     parser.add_argument("seed_script", type=Path, help="the usual script, to compare with")
     args = parser.parse_args()
     bench = config_from(args, TrainBench)
-    fabric = make_fabric("auto", "auto")
+    fabric = make_fabric("auto", bench.precision)
     print(f"{describe(fabric)}, {torch.get_num_threads()} threads, batches of {bench.batch}")
     data = DataConfig(data=str(args.folder))
     pictures = prepare(scan(args.folder), data, size=SIZE, mean=MEAN, std=STD, seed=1).pictures
+    if bench.variants:
+        variants(fabric, bench)
+        return DONE
     usual = usual_training(args.folder, args.seed_script, bench.steps, bench.batch)
     row("training, usual script", usual, usual)
     n = bench.batch * bench.steps
@@ -84,6 +96,28 @@ def main() -> int:
         f"5 folds, heads on frozen features, whole run of main.py: {whole_run(args.folder):.0f} s"
     )
     return DONE
+
+
+def variants(fabric: Fabric, bench: TrainBench) -> None:
+    """Print what each way of the training loop gives, on random pictures: no loader is timed."""
+    n = bench.batch * bench.steps
+
+    def batches(side: int) -> Callable[[int], list[Batch]]:
+        images = torch.randint(256, (bench.batch, 3, side, side), dtype=torch.uint8)
+        labels = torch.zeros(bench.batch, dtype=torch.int64)
+        return lambda seed: [(images.to(fabric.device), labels.to(fabric.device))] * bench.steps
+
+    side, n_threads = SIZE[0], torch.get_num_threads()
+    now = training(fabric, batches(side), n)
+    row("the loop as it is", now, now)
+    row("NCHW", training(fabric, batches(side), n, layout=torch.contiguous_format), now)
+    row("torch.compile", training(fabric, batches(side), n, compiled=True), now)
+    for smaller in (192, 160, 128):
+        row(f"pictures of {smaller}x{smaller}", training(fabric, batches(smaller), n), now)
+    torch.set_num_threads(1)
+    row("one thread", training(fabric, batches(side), n), now)
+    torch.set_num_threads(n_threads)
+    row("the loop as it is, again", training(fabric, batches(side), n), now)
 
 
 def row(what: str, images_per_second: float, usual: float | None = None) -> None:
@@ -135,12 +169,20 @@ def usual_loader(folder: Path, batch: int, n: int) -> float:
     return rate(loader, len(subset))
 
 
-def training(fabric: Any, batches: Any, n: int) -> float:
-    """Images/s of `train_one_epoch` on n pictures, after an epoch that warms up."""
+def training(
+    fabric: Fabric,
+    batches: Callable[[int], Iterable[Batch]],
+    n: int,
+    *,
+    layout: torch.memory_format = torch.channels_last,
+    compiled: bool = False,
+) -> float:
+    """Images/s of `train_one_epoch` on n pictures, after two steps that warm up."""
     model: Any = Classifier(create_backbone("resnet50"), 10, dropout=0.5)
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
-    model, optimizer = fabric.setup(model, optimizer)
+    network: Any = torch.compile(model) if compiled else model
+    model, optimizer = fabric.setup(network, optimizer)
     step = Step(fabric, model, optimizer)
     train_one_epoch(step, list(batches(0))[:2])
     start = time.perf_counter()
