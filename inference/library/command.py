@@ -89,10 +89,11 @@ def _query_of_file(model: IndexedModel, path: str, moment: float | None) -> Quer
     # As the index was made, or its fingerprints would be of other moments.
     cutting = Cutting(n_clips=None if moment is not None else model.clips or None)
     found = open_analyser(model.file, cutting).analyse(Path(path), moment)
+    place, digest = absolute(path), digest_of(Path(path))
     if moment is not None:
-        return Query(found.embedding)
+        return Query(found.embedding, place, digest)
     seconds = found.prediction.timeline[-1].end_s
-    return Query(found.embedding, Path(path), digest_of(Path(path)), seconds, found.fingerprint)
+    return Query(found.embedding, place, digest, seconds, found.fingerprint)
 
 
 def doubtful(request: Request) -> int:
@@ -103,7 +104,7 @@ def doubtful(request: Request) -> int:
         songs = _songs(index, model)
         ranked = most_doubtful(songs, Embeddings(index, model), request.list.n)
     for gain, song in ranked:
-        _print(f"{gain:.3f}", song)
+        _print(f"gain {gain:.3f}", song)
     return DONE
 
 
@@ -115,7 +116,7 @@ def odd(request: Request) -> int:
         some = members(_songs(index, model), request.arguments[0], model.classes)
         ranked = least_like_the_rest(some, Embeddings(index, model), request.list.n)
     for likeness, song in ranked:
-        _print(f"{likeness:.3f}", song)
+        _print(f"likeness {likeness:.3f}", song)
     return DONE
 
 
@@ -177,7 +178,8 @@ def undo(request: Request) -> int:
             else:
                 _print_change(one.path, one.after, one.before)
                 n_undone += 1
-    print(f"{n_undone} files are as they were before")
+    why = "" if n_undone or left_out else f": nothing is left to undo in {request.library.index}"
+    print(f"{n_undone} files are as they were before{why}")
     return _exit_code(n_undone, left_out)
 
 

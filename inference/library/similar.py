@@ -24,7 +24,7 @@ SAME_SECONDS, SAME_SHARE = 2.0, 0.02  # by which two encodings of one recording 
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for. digest, seconds and fingerprint: empty for a moment of a song."""
+    """What is looked for. seconds and fingerprint: empty for a moment of a song."""
 
     embedding: np.ndarray
     path: Path | None = None
@@ -114,13 +114,22 @@ def _whitening(centred: np.ndarray) -> np.ndarray:
 
 
 def split_moment(text: str) -> tuple[str, float | None]:
-    """(path, seconds) of song.mp3@1:20; a file of that very name is no moment."""
+    """(path, seconds) of song.mp3@1:20; a file of that very name is no moment.
+
+    Raises ValueError where 60 or more stands behind a colon.
+    """
     found = MOMENT.fullmatch(text)
     if not found or Path(text).exists():
         return text, None
-    seconds = 0.0
-    for part in found[2].split(":"):
-        seconds = 60 * seconds + float(part)
+    first, *rest = map(float, found[2].split(":"))
+    if any(part >= 60 for part in rest):
+        raise ValueError(
+            f"{text}: {found[2]} is no time; expected less than 60 behind a colon, as in "
+            f"{found[1]}@1:20"
+        )
+    seconds = first
+    for part in rest:
+        seconds = 60 * seconds + part
     return found[1], seconds
 
 

@@ -30,6 +30,7 @@ FFMPEG_FORMATS = (
 RATES = (1000, 768_000)  # in Hz; what lies outside is a broken header, not a recording
 MOST_FRAMES = 1 << 40  # more is libsndfile's way to say that the length is not known
 LOUDEST = 1e10  # whole numbers of 32 bits as floats are let through; beyond, powers overflow
+NO_SOUND = 7  # libsndfile's error of an mp3 without one frame; it says that there is no such file
 CHUNK = 1 << 16  # frames read at once; so much before a damaged place is lost with it
 
 
@@ -71,6 +72,8 @@ def probe(path: Path) -> Header:
             header = _probe_with_ffmpeg(path, "it is several Ogg streams in one file", chained=True)
     except soundfile.SoundFileError as error:
         reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
+        if getattr(error, "code", 0) == NO_SOUND:
+            reason = "it holds no sound of its format"
         header = _probe_with_ffmpeg(path, reason)
     if not RATES[0] <= header.sr <= RATES[1]:
         raise DecodeError(f"its rate of {header.sr} Hz is outside {RATES[0]} to {RATES[1]} Hz")

@@ -51,6 +51,13 @@ def test_what_libsndfile_cannot_read_comes_through_ffmpeg(tmp_path, suffix):
     assert spectrum.argmax() == 440
 
 
+def test_an_mp3_of_four_bytes_is_not_called_missing(tmp_path):
+    path = tmp_path / "x.mp3"
+    path.write_bytes(b"ID3\x03")
+    with pytest.raises(DecodeError, match="cannot be decoded: it holds no sound of its format"):
+        probe(path)
+
+
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["hls.mp3", "hls.m3u8", "dash.mp4", "concat.m4a"])
 def test_a_playlist_does_not_have_other_files_of_this_computer_read(tmp_path, name):

@@ -50,6 +50,13 @@ def test_a_file_outside_and_a_moment_of_one(library: Library, music: Path, tmp_p
         "3.flac",
         "5.flac",
     )
+    shutil.copy(music / "low" / "0.flac", music / "low" / "copy.flac")
+    library.scan(music)
+    own = lines(library("similar", f"{music / 'low' / '0.flac'}@0:01")[1])
+    assert own[0] == ("same file", "copy.flac")
+    assert "0.flac" not in [name for _, name in own]
+    with pytest.raises(ValueError, match="9:99 is no time; expected less than 60 behind a colon"):
+        library("similar", f"{joined}@9:99")
     with pytest.raises(ValueError, match="it has only"):
         library("similar", f"{joined}@9:00")
     with pytest.raises(ValueError, match="no such file"):
@@ -75,6 +82,7 @@ def test_what_does_not_belong_is_first(library: Library, music: Path) -> None:
     library.scan(music)
     (first, *_) = library("odd", music / "low", "--n", 2)[1].splitlines()
     assert "1.flac" in first
+    assert first.startswith("likeness ")
     playlist = music / "list.m3u8"
     playlist.write_text("#EXTM3U\nlow/0.flac\nlow/1.flac\nlow/2.flac\nhttp://radio/stream\n")
     assert "1.flac" in library("odd", playlist)[1].splitlines()[0]
@@ -89,7 +97,9 @@ def test_doubtful_songs_and_the_summary(library: Library, music: Path) -> None:
     n = min(len(low), len(high))
     soundfile.write(music / "both.wav", low[:n] + high[:n], SR)
     library.scan(music)
-    gains = [float(line.split("\t")[0]) for line in library("doubtful")[1].splitlines()]
+    ranked = lines(library("doubtful")[1])
+    assert {said for said, _ in ranked} == {"gain"}
+    gains = [float(line.split("\t")[0].split()[1]) for line in library("doubtful")[1].splitlines()]
     assert gains == sorted(gains, reverse=True)
     out = library("stats")[1]
     assert out.startswith("7 songs, ")

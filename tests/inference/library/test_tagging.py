@@ -101,7 +101,7 @@ def test_files_of_six_formats_come_back_byte_for_byte(
     assert code == 0
     assert facts(music) == before
     assert "0 to hear" in library.scan(music)[1]
-    assert "0 files are as they were" in library("undo")[1]
+    assert "0 files are as they were before: nothing is left to undo" in library("undo")[1]
 
 
 def test_each_tagging_is_undone_by_itself_and_what_changed_since_is_left(
