@@ -80,11 +80,9 @@ def main() -> int:
     )
     row("training, main.py's loop", ours, usual)
     if on_gpu:
-        images = torch.randint(256, (bench.batch, 3, *SIZE), dtype=torch.uint8).to(fabric.device)
-        labels = torch.zeros(bench.batch, dtype=torch.int64, device=fabric.device)
         row(
             "training, synthetic data",
-            training(fabric, lambda seed: [(images, labels)] * bench.steps, n),
+            training(fabric, synthetic(fabric, bench, SIZE[0]), n),
             usual,
         )
     row("frozen features", features(fabric, pictures.batches(positions, batch_size=bench.batch), n))
@@ -100,24 +98,28 @@ def main() -> int:
 
 def variants(fabric: Fabric, bench: TrainBench) -> None:
     """Print what each way of the training loop gives, on random pictures: no loader is timed."""
-    n = bench.batch * bench.steps
 
-    def batches(side: int) -> Callable[[int], list[Batch]]:
-        images = torch.randint(256, (bench.batch, 3, side, side), dtype=torch.uint8)
-        labels = torch.zeros(bench.batch, dtype=torch.int64)
-        return lambda seed: [(images.to(fabric.device), labels.to(fabric.device))] * bench.steps
+    def speed(side: int = SIZE[0], **how: Any) -> float:
+        return training(fabric, synthetic(fabric, bench, side), bench.batch * bench.steps, **how)
 
-    side, n_threads = SIZE[0], torch.get_num_threads()
-    now = training(fabric, batches(side), n)
+    n_threads, now = torch.get_num_threads(), speed()
     row("the loop as it is", now, now)
-    row("NCHW", training(fabric, batches(side), n, layout=torch.contiguous_format), now)
-    row("torch.compile", training(fabric, batches(side), n, compiled=True), now)
-    for smaller in (192, 160, 128):
-        row(f"pictures of {smaller}x{smaller}", training(fabric, batches(smaller), n), now)
+    row("NCHW", speed(layout=torch.contiguous_format), now)
+    row("torch.compile", speed(compiled=True), now)
+    for side in (192, 160, 128):
+        row(f"pictures of {side}x{side}", speed(side), now)
     torch.set_num_threads(1)
-    row("one thread", training(fabric, batches(side), n), now)
+    row("one thread", speed(), now)
     torch.set_num_threads(n_threads)
-    row("the loop as it is, again", training(fabric, batches(side), n), now)
+    row("the loop as it is, again", speed(), now)
+
+
+def synthetic(fabric: Fabric, bench: TrainBench, side: int) -> Callable[[int], list[Batch]]:
+    """An epoch of one batch of random pictures again and again, on the device from the start."""
+    images = torch.randint(256, (bench.batch, 3, side, side), dtype=torch.uint8)
+    labels = torch.zeros(bench.batch, dtype=torch.int64)
+    batch = images.to(fabric.device), labels.to(fabric.device)
+    return lambda seed: [batch] * bench.steps
 
 
 def row(what: str, images_per_second: float, usual: float | None = None) -> None:
