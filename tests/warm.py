@@ -22,10 +22,18 @@ _SERVER.set_forkserver_preload(["tests.warm_imports"])
 
 
 class Command:
-    """`python <command>`, which begins with a script's path or "-m", in a process of its own."""
+    """`python <command>`, which begins with a script's path or "-m", in a process of its own.
+
+    stdin: a file that it reads as its standard input, instead of nothing.
+    """
 
     def __init__(
-        self, command: Sequence[object], *, cwd: Path = ROOT, env: Mapping[str, str] = os.environ
+        self,
+        command: Sequence[object],
+        *,
+        cwd: Path = ROOT,
+        env: Mapping[str, str] = os.environ,
+        stdin: Path | None = None,
     ) -> None:
         self.words = [str(word) for word in command]
         self._folder = tempfile.TemporaryDirectory()
@@ -33,7 +41,7 @@ class Command:
         for file in self._outputs:
             file.touch()
         self._process = _SERVER.Process(
-            target=_run, args=(self.words, str(cwd), dict(env), self._outputs)
+            target=_run, args=(self.words, str(cwd), dict(env), self._outputs, stdin)
         )
         self._process.start()
         assert self._process.pid is not None
@@ -68,11 +76,15 @@ class Command:
         return subprocess.CompletedProcess(self.words, 0 if code is None else code, out, err)
 
 
-def _run(words: list[str], cwd: str, env: dict[str, str], outputs: list[Path]) -> None:
+def _run(
+    words: list[str], cwd: str, env: dict[str, str], outputs: list[Path], stdin: Path | None
+) -> None:
     """What the interpreter does for `python <words>`, in the process that was forked."""
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    if stdin:
+        sys.stdin = stdin.open(encoding="utf-8")
     for number, file in enumerate(outputs, start=1):
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, number)
