@@ -7,6 +7,7 @@ from PIL import Image
 
 BANDS, COLUMNS = 16, 64  # of a fingerprint: frequency and time
 COLUMNS_OF_CLIP = 8
+MOST_SHIFT, SHIFT_STEP = 2.0, 0.25  # seconds by which one copy may begin later than another
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
@@ -40,3 +41,32 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
         moving.append(bands - bands.mean(axis=1, keepdims=True))
     norm = float(np.linalg.norm(moving[0]) * np.linalg.norm(moving[1]))
     return float((moving[0] * moving[1]).sum()) / norm if norm > 0 else 0.0
+
+
+def likeness_of_cuts(
+    one: np.ndarray, other: np.ndarray, one_seconds: float, other_seconds: float
+) -> float:
+    """The largest `likeness` of what two recordings share, as one begins up to MOST_SHIFT later."""
+    shifts = np.arange(-MOST_SHIFT, MOST_SHIFT + SHIFT_STEP / 2, SHIFT_STEP)
+    starts = np.maximum(0, shifts)
+    shared = np.minimum(one_seconds, other_seconds + shifts) - starts
+    shifts, starts, shared = (values[shared > MOST_SHIFT] for values in (shifts, starts, shared))
+    if not len(shifts):
+        return 0.0
+    steps = (np.arange(COLUMNS) + 0.5) / COLUMNS
+    times = starts[:, None] + shared[:, None] * steps  # (shifts, COLUMNS)
+    a = _changes_at(one, times / one_seconds)
+    b = _changes_at(other, (times - shifts[:, None]) / other_seconds)
+    norms = np.linalg.norm(a, axis=(0, 2)) * np.linalg.norm(b, axis=(0, 2))
+    alike = (a * b).sum(axis=(0, 2)) / np.maximum(norms, 1e-12)
+    return float(alike.max())
+
+
+def _changes_at(levels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """float64 (BANDS, n, m): a fingerprint's changes at shares of its length, (n, m) in [0, 1]."""
+    bands = levels.reshape(BANDS, COLUMNS).astype(np.float64)
+    places = np.clip(shares * COLUMNS - 0.5, 0, COLUMNS - 1)
+    left = np.minimum(places.astype(int), COLUMNS - 2)
+    found = bands[:, left] + (bands[:, left + 1] - bands[:, left]) * (places - left)
+    changes: np.ndarray = found - found.mean(axis=2, keepdims=True)
+    return changes

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
+from inference.library.fingerprint import BANDS, COLUMNS, likeness, likeness_of_cuts
 from tests.helpers import ROOT
 from tests.inference.library.helpers import Library
 from tests.sounds import SR, write_sound
@@ -27,6 +29,25 @@ def test_copies_and_encodings_come_before_similar_music(library: Library, music:
     assert set(found[:2]) == {("same file", "copy.flac"), ("same recording", "encoded.ogg")}
     assert [kind for kind, _ in found[2:]] == ["similar", "similar"]
     assert {name for _, name in found[2:]} == {"0.flac", "4.flac"}  # the other low ones
+
+
+def test_a_recording_cut_a_second_later_is_as_alike_as_the_whole_one() -> None:
+    """Levels that change every half second, as heard in 30 s and from the second second on."""
+    levels = np.random.default_rng(0).uniform(0, 255, (2, BANDS, 60))
+
+    def heard(sound: int, start: float) -> np.ndarray:
+        times = start + (np.arange(COLUMNS) + 0.5) / COLUMNS * (30 - start)
+        bands = [np.interp(times, np.arange(60) / 2, band) for band in levels[sound]]
+        return np.stack(bands).astype(np.uint8).ravel()
+
+    whole, later, other = heard(0, 0), heard(0, 1), heard(1, 0)
+    assert likeness(whole, later) < 0.5
+    assert likeness_of_cuts(whole, later, 30, 29) > 0.85
+    assert likeness_of_cuts(later, whole, 29, 30) > 0.85
+    assert likeness_of_cuts(whole, other, 30, 30) < 0.25
+    assert likeness_of_cuts(whole, whole, 30, 30) == pytest.approx(1)
+    assert likeness_of_cuts(whole, whole, 1, 1) == 0  # too short to tell
+    assert likeness_of_cuts(np.zeros_like(whole), whole, 30, 30) == 0
 
 
 def test_a_file_outside_and_a_moment_of_one(library: Library, music: Path, tmp_path: Path) -> None:
