@@ -9,28 +9,38 @@ RUN := $(VENV)/bin/python
 help: ## show these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/installed: requirements.txt constraints.txt
+$(VENV)/installed: constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet -r requirements.txt -c constraints.txt
+	$(RUN) -m pip install --quiet --require-hashes -r constraints.txt
 	touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
-	$(RUN) -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+$(VENV)/installed-dev: constraints-dev.txt $(VENV)/installed
+	$(RUN) -m pip install --quiet --require-hashes -r constraints.txt -r constraints-dev.txt
 	touch $@
 
 install: $(VENV)/installed ## make .venv with what training and predicting need
 
 install-dev: $(VENV)/installed-dev ## and with what tests and checks need
 
-constraints: ## write constraints.txt anew, of the newest versions with which every test passes
-	$(PYTHON) -m venv $(VENV)-newest
-	$(VENV)-newest/bin/python -m pip install --quiet --upgrade -r requirements-dev.txt
-	$(VENV)-newest/bin/python -m pytest -q -n auto --dist loadfile
-	head -2 constraints.txt > constraints.new
-	$(VENV)-newest/bin/python -m pip freeze --all --exclude pip --exclude-editable \
-	  | sed -E 's/\+[a-z0-9.]+$$//; s/$$/ ; python_version >= "3.11"/' >> constraints.new
+NEWEST := $(VENV)-newest
+# A line for each package, so that what the tests need beside is what the other file lacks.
+LOCK = $(NEWEST)/bin/uv pip compile --quiet --universal --python-version 3.10 \
+  --generate-hashes --no-annotate --no-header
+JOINED = sed -e ':line' -e '/\\$$/{N; s/ *\\\n */ /; t line' -e '}'
+
+constraints: ## write the pinned versions and hashes anew: the newest with which every test passes
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet uv
+	$(LOCK) requirements-dev.txt | $(JOINED) > $(NEWEST)/all.txt
+	$(LOCK) --constraints $(NEWEST)/all.txt requirements.txt | $(JOINED) > $(NEWEST)/base.txt
+	grep -vxFf $(NEWEST)/base.txt $(NEWEST)/all.txt > $(NEWEST)/dev.txt
+	$(NEWEST)/bin/python -m pip install --quiet --require-hashes -r $(NEWEST)/all.txt
+	$(NEWEST)/bin/python -m pytest -q -n auto --dist loadfile
+	head -1 constraints-dev.txt | cat - $(NEWEST)/dev.txt > constraints-dev.new
+	head -2 constraints.txt | cat - $(NEWEST)/base.txt > constraints.new
+	mv constraints-dev.new constraints-dev.txt
 	mv constraints.new constraints.txt
-	rm -rf $(VENV)-newest
+	rm -rf $(NEWEST)
 
 sbom: install ## write sbom.json (CycloneDX): every installed package with its version and licence
 	$(PYTHON) -m venv $(VENV)-sbom

@@ -1,10 +1,15 @@
-"""requirements.txt names what is imported, and constraints.txt pins what it names."""
+"""requirements.txt names what is imported, and constraints*.txt pin that."""
 
 import ast
+import os
 import re
+import subprocess
 import sys
+import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import pytest
 
 from tests.helpers import ROOT
 
@@ -52,6 +57,41 @@ def test_what_is_imported_is_required() -> None:
 def test_what_is_required_is_pinned() -> None:
     required = named("requirements.txt") | named("requirements-dev.txt")
     assert len(required) > 30
-    assert not required - named("constraints.txt")
-    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    assert "make constraints" in text and not re.search(r"://|@ |/home|\+cpu", text)
+    assert not required - (named("constraints.txt") | named("constraints-dev.txt"))
+
+
+def test_users_need_not_install_what_tests_do() -> None:
+    assert not named("requirements.txt") - named("constraints.txt")
+    assert not {"pytest", "mypy", "ruff", "playwright"} & named("constraints.txt")
+
+
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-dev.txt"])
+def test_every_pin_has_one_version_and_hashes(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert not re.search(r"://|@ |/home|\+cpu", text)
+    pins = [line for line in text.splitlines() if not line.startswith("#")]
+    assert len(pins) > 25
+    pin = re.compile(r"[a-z0-9.-]+==[\w.]+( ; [^#;]+?)?( --hash=sha256:[0-9a-f]{64})+")
+    assert [line for line in pins if not pin.fullmatch(line)] == []
+
+
+def test_what_was_replaced_at_its_index_is_not_installed(tmp_path: Path) -> None:
+    """A wheel of a pinned name and version, but of other contents."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pin = next(line for line in lines if line.startswith("absl-py=="))
+    (tmp_path / "pin.txt").write_text(pin)
+    version = pin.split()[0].partition("==")[2]
+    with zipfile.ZipFile(tmp_path / f"absl_py-{version}-py3-none-any.whl", "w") as wheel:
+        folder = f"absl_py-{version}.dist-info"
+        wheel.writestr(f"{folder}/METADATA", f"Name: absl-py\nVersion: {version}\n")
+        wheel.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\n")
+        wheel.writestr(f"{folder}/RECORD", "")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-index", "--dest", "got"]
+    command += ["--find-links", ".", "--require-hashes", "-r", "pin.txt"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert not any((tmp_path / "got").glob("*.whl"))
