@@ -90,9 +90,8 @@ def main() -> int:
     row("loader alone, usual script", loader, loader)
     warm = pictures.batches(np.resize(everything, 10 * n), batch_size=bench.batch, seed=1)
     row("loader alone, warm", rate(warm, 10 * n), loader)
-    print(
-        f"5 folds, heads on frozen features, whole run of main.py: {whole_run(args.folder):.0f} s"
-    )
+    seconds = whole_run(args.folder, bench.precision)
+    print(f"5 folds, heads on frozen features, whole run of main.py: {seconds:.0f} s")
     return DONE
 
 
@@ -202,12 +201,13 @@ def features(fabric: Any, batches: Any, n: int) -> float:
     return n / (time.perf_counter() - start)
 
 
-def whole_run(folder: Path) -> float:
+def whole_run(folder: Path, precision: str) -> float:
     """Seconds of a five-fold run of main.py with heads on ResNet50's frozen features."""
     with tempfile.TemporaryDirectory() as out:
         weights = Path(out) / "resnet50.pth"
         torch.save(create_backbone("resnet50").state_dict(), weights)
         command = [sys.executable, "main.py", "--data", str(folder), "--weights", str(weights)]
+        command += ["--precision", precision]
         start = time.perf_counter()
         subprocess.run(
             [*command, "--out", out, *HEADS.split()],
