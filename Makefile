@@ -31,8 +31,10 @@ JOINED = sed -e ':line' -e '/\\$$/{N; s/ *\\\n */ /; t line' -e '}'
 constraints: ## write the pinned versions and hashes anew: the newest with which every test passes
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet uv
-	$(LOCK) requirements-dev.txt | $(JOINED) > $(NEWEST)/all.txt
-	$(LOCK) --constraints $(NEWEST)/all.txt requirements.txt | $(JOINED) > $(NEWEST)/base.txt
+	$(LOCK) requirements-dev.txt --output-file $(NEWEST)/all
+	$(JOINED) $(NEWEST)/all > $(NEWEST)/all.txt
+	$(LOCK) --constraints $(NEWEST)/all requirements.txt --output-file $(NEWEST)/base
+	$(JOINED) $(NEWEST)/base > $(NEWEST)/base.txt
 	grep -vxFf $(NEWEST)/base.txt $(NEWEST)/all.txt > $(NEWEST)/dev.txt
 	$(NEWEST)/bin/python -m pip install --quiet --require-hashes -r $(NEWEST)/all.txt
 	$(NEWEST)/bin/python -m pytest -q -n auto --dist loadfile
