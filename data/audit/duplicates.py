@@ -169,9 +169,11 @@ def duplicate_notes(found: Duplicates, examples: Examples) -> list[str]:
             "names"
         )
     if n_of["similar"]:
+        first = next(pair for pair in found.pairs if pair.tier == "similar")
+        names = f"{examples.paths[first.first]} and {examples.paths[first.second]}"
         notes.append(
-            f"{_pairs_are(n_of['similar'])} similar ({found.threshold:.2f} or more): listen to "
-            "these; they are taken for the same music"
+            f"{_pairs_are(n_of['similar'])} similar ({found.threshold:.2f} or more), most of all "
+            f"{names}: listen to these; they are taken for the same music"
         )
     for pair in found.pairs:
         if (examples.labels[pair.first] != examples.labels[pair.second]).any():

@@ -9,6 +9,8 @@ from PIL import Image
 
 from data.audit.audit import N_LISTED, audit, lines
 from data.audit.duplicates import (
+    Duplicate,
+    Duplicates,
     duplicate_notes,
     find_duplicates,
     merge_groups,
@@ -118,6 +120,16 @@ def test_a_pair_in_two_classes_is_said_to_be_a_wrong_label(tmp_path: Path) -> No
     count, wrong = duplicate_notes(found, examples)
     assert count.startswith("1 pair of pictures is the same and 0 nearly so")
     assert f"ChipTracker/{original.name} and Orchestral/zz.png are duplicates in two" in wrong
+
+
+def test_the_most_alike_of_similar_pictures_are_named(tmp_path: Path) -> None:
+    copy_some(tmp_path)
+    examples = scan(tmp_path)
+    pairs = [Duplicate(0, 1, 0.7, exact=False), Duplicate(1, 2, 0.6, exact=False)]
+    [note] = duplicate_notes(Duplicates(pairs, [], 0.55), examples)
+    assert note.startswith("2 pairs of pictures are similar (0.55 or more), ")
+    assert f"{examples.paths[0]} and {examples.paths[1]}" in note
+    assert str(examples.paths[2]) not in note
 
 
 def test_similar_pictures_that_would_join_a_class_are_shown_and_not_joined(tmp_path: Path) -> None:
