@@ -178,7 +178,7 @@ def check_given(config: DataConfig, *, songs: bool = False) -> None:
     elif is_table(root):
         examples = read_table(root, config.label, config.group, has_header=config.header).examples
     else:
-        examples = scan(root, config.group)
+        examples = scan(root, config.group, torch=False)
     if config.split:
         from data.split_file import read_rows, read_split  # scikit-learn's folds take a second
 

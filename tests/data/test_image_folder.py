@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torchvision.datasets import ImageFolder
 
 from data.image_folder import scan
 from tests.helpers import ROOT
@@ -13,6 +14,15 @@ from tests.helpers import ROOT
 
 def write_clips(root: Path, rows: list[str], *, header: str = "path,group,augmentation") -> None:
     (root / "clips.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+
+
+def test_torchvisions_folder_and_our_listing_find_the_same(image_folder: Path) -> None:
+    known = ImageFolder(str(image_folder))
+    for torch in (True, False):
+        examples = scan(image_folder, torch=torch)
+        assert examples.classes == tuple(known.classes)
+        assert [str(file) for file in examples.files()] == [path for path, _ in known.samples]
+        assert examples.labels.tolist() == known.targets
 
 
 def test_classes_are_sorted_names_and_paths_are_sorted(image_folder: Path) -> None:
