@@ -16,7 +16,8 @@ class Examples:
     may have several labels float32 (n, C), 1 for each that one has and 0 for the others; groups and
     recordings: str (n,); augmented: bool (n,), clips that only training may see; left_out:
     {path: why a picture of the folder is none of them}; corrected: bool (n,), of recordings that
-    somebody corrected, which lie elsewhere; None where there are none.
+    somebody corrected, which lie elsewhere; None where there are none; notes: what whoever reads
+    figures must know of the groups, in sentences.
     """
 
     root: Path
@@ -28,6 +29,7 @@ class Examples:
     augmented: np.ndarray
     left_out: dict[str, str] = field(default_factory=dict)
     corrected: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.files import near, open_csv
-from common.recordings import PICTURES, SOUNDS, recording_of, split_labels
+from common.recordings import PICTURES, SOUNDS, names_only_count, recording_of, split_labels
 from common.text import printable
 from data.examples import Examples
 
@@ -116,8 +116,9 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
     """The examples of `root`/<class>/<picture>; groups from clips.csv, else from the file names.
 
     group: the column of clips.csv, or "none" for each picture alone. Where `group` itself is not
-    filled in, it is what precedes the last `__` in the file name, else its stem. Where the table
-    has a column `labels`, `rock;jazz`, that names the classes, and the folders are folders. torch:
+    filled in, it is what precedes the last `__` in the file name, else its stem; where names only
+    count (`names_only_count`), with the class before it, and a note says so. Where the table has a
+    column `labels`, `rock;jazz`, that names the classes, and the folders are folders. torch:
     whether torchvision's ImageFolder is asked; the same are found without it, and sooner. Raises
     ValueError when the folder or the column is missing, it is a Python package, or fewer than two
     classes have pictures.
@@ -141,7 +142,7 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
     order = np.argsort(paths, kind="stable")  # quick where they are nearly in order
     paths, labels = paths[order], np.searchsorted(filled, labels[order])
     classes = tuple(names[label] for label in filled)
-    return Examples(root, classes, paths, labels, *table.provenance(paths), left_out)
+    return _examples(root, classes, paths, labels, table, left_out)
 
 
 def _several_labels(root: Path, table: "_ClipTable") -> Examples:
@@ -164,8 +165,30 @@ def _several_labels(root: Path, table: "_ClipTable") -> Examples:
     labels = np.zeros((len(paths), len(classes)), np.float32)
     for row, path in zip(labels, paths, strict=True):
         row[[label_of[name] for name in table.labels[path]]] = 1
-    named = np.array(paths, dtype=str)
-    return Examples(root, classes, named, labels, *table.provenance(named), left_out)
+    return _examples(root, classes, np.array(paths, dtype=str), labels, table, left_out)
+
+
+def _examples(
+    root: Path,
+    classes: tuple[str, ...],
+    paths: np.ndarray,
+    labels: np.ndarray,
+    table: "_ClipTable",
+    left_out: dict[str, str],
+) -> Examples:
+    """The examples with what table and names tell of their provenance."""
+    known = table.provenance(paths)
+    return Examples(
+        root,
+        classes,
+        paths,
+        labels,
+        known.groups,
+        known.recordings,
+        known.augmented,
+        left_out,
+        notes=known.notes,
+    )
 
 
 def _unwritable(root: Path, paths: list[str]) -> dict[str, str]:
@@ -237,18 +260,48 @@ class _ClipTable:
             )
         return cls(group, cells, labels)
 
-    def provenance(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def provenance(self, paths: np.ndarray) -> "_Provenance":
         """Group, recording and augmented of each path: from the table, else from its name."""
         # Plain strings and no Path: of a million pictures each of these takes a second.
         known = [self.cells.get(path, ("", "", "")) for path in paths.tolist()]
         own = [recording_of(path) for path in paths.tolist()]
-        # One name in two classes may be one song or two: one group keeps the split honest in both
-        # cases; two recordings keep their answers apart.
         recordings = [named or name for (_, named, _), name in zip(known, own, strict=True)]
-        groups = [named or n.rpartition("/")[2] for (named, *_), n in zip(known, own, strict=True)]
         augmented = np.array([augmentation != "" for _, _, augmentation in known])
-        alone = self.group == "none"
-        return paths if alone else np.array(groups), np.array(recordings), augmented
+        if self.group == "none":
+            return _Provenance(paths, np.array(recordings), augmented)
+        groups = [named for named, *_ in known]
+        unnamed = [i for i, named in enumerate(groups) if not named]
+        counted = names_only_count([own[i] for i in unnamed])
+        for i, only_counts in zip(unnamed, counted.tolist(), strict=True):
+            # One name in two classes may be one song or two: one group keeps the split honest in
+            # both cases; two recordings keep their answers apart.
+            kind, _, rest = own[i].partition("/")
+            name = rest.rpartition("/")[2]
+            groups[i] = f"{kind}/{name}" if only_counts else name or kind
+        notes = _note_on_counted([groups[unnamed[i]] for i in np.flatnonzero(counted)])
+        return _Provenance(np.array(groups), np.array(recordings), augmented, notes)
+
+
+@dataclass(frozen=True)
+class _Provenance:
+    """Groups and recordings str (n,), augmented bool (n,), and what is to be said of them."""
+
+    groups: np.ndarray
+    recordings: np.ndarray
+    augmented: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def _note_on_counted(groups: list[str]) -> tuple[str, ...]:
+    """What was made of names that only count; groups: <class>/<name> of these."""
+    if not groups:
+        return ()
+    one = groups[0]
+    return (
+        f"names such as {one.rpartition('/')[2]} only count: the same number in another class is "
+        f"taken for another song (group {one}); if it is the same song, say so in clips.csv, with "
+        "the columns path and group",
+    )
 
 
 def read_clip_table(root: Path) -> dict[str, dict[str, str]]:

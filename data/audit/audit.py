@@ -39,6 +39,7 @@ class Audit:
     def findings(self) -> list[str]:
         """One sentence for each thing to think about before training, the gravest first."""
         notes = shortcut_notes(self.shortcuts) + duplicate_notes(self.duplicates, self.examples)
+        notes += self.examples.notes
         if crossing := self.examples.groups_in_several_classes():
             notes.append(f"{len(crossing)} groups are in several classes ({_some(crossing)})")
         if self.blank.any():

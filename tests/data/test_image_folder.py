@@ -3,17 +3,30 @@
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torchvision.datasets import ImageFolder
 
+from data.examples import Examples
 from data.image_folder import scan
+from data.splits import make_split
 from tests.helpers import ROOT
 
 
 def write_clips(root: Path, rows: list[str], *, header: str = "path,group,augmentation") -> None:
     (root / "clips.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+
+
+def scanned(root: Path, *paths: str, group: str = "group") -> Examples:
+    """The examples of a folder that has files of these paths; nothing opens them."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return scan(root, group, torch=False)
 
 
 def test_torchvisions_folder_and_our_listing_find_the_same(image_folder: Path) -> None:
@@ -68,6 +81,100 @@ def test_group_of_the_clip_table_wins(image_folder: Path) -> None:
     groups = dict(zip(scan(image_folder).paths, scan(image_folder).groups, strict=True))
     assert groups["blues/blues0__0.png"] == groups["blues/blues1__0.png"] == "Muddy"
     assert groups["blues/blues2__0.png"] == "blues2", "a picture without a row keeps its name"
+
+
+COUNTED = ("{:02}.png", "{}.jpg", "img_{:03}.png", "frame{:04}.png", "spectrogram ({}).png",
+           "track{:02}.wav.png", "{:05}__000.png")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_names_that_only_count_are_songs_of_their_class(tmp_path: Path, name: str) -> None:
+    """`rock/07` and `jazz/07` are two songs: taken for one, 45 of them were 15 groups."""
+    n_of = {"rock": 15, "jazz": 15, "folk": 4}
+    paths = [f"{kind}/{name.format(i)}" for kind, n in n_of.items() for i in range(n)]
+    examples = scanned(tmp_path, *paths)
+    assert len(set(examples.groups)) == 34 and not examples.groups_in_several_classes()
+    assert set(examples.groups) == set(examples.recordings)
+    [note] = examples.notes
+    assert "only count" in note and "clips.csv" in note and examples.groups[0] in note
+    assert not scanned(tmp_path, group="none").notes
+
+
+def test_the_first_of_counted_copies_has_no_number(tmp_path: Path) -> None:
+    """Windows calls them spectrogram.png, spectrogram (2).png, ..."""
+    names = ["spectrogram.png", "spectrogram (2).png", "spectrogram (3).png"]
+    examples = scanned(tmp_path, *(f"{kind}/{name}" for kind in "ab" for name in names))
+    assert len(set(examples.groups)) == 6
+
+
+def test_clips_of_a_counted_song_stay_together(tmp_path: Path) -> None:
+    names = [f"{i:02}__{clip:03}.png" for i in range(4) for clip in range(3)]
+    examples = scanned(tmp_path, *(f"{kind}/{name}" for kind in "ab" for name in names))
+    assert sorted(set(examples.groups)) == [f"{kind}/{i:02}" for kind in "ab" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["song_a.png", "song_b.png", "song_c.png"],
+        ["01 Intro.png", "02 Verse.png", "03 Coda.png"],
+        ["Abba - SOS.png", "Can - Halleluwah.png", "1999.png"],
+        ["C4.png", "D4.png", "E4.png"],
+    ],
+)
+def test_a_descriptive_name_in_two_classes_is_one_song(tmp_path: Path, names: list[str]) -> None:
+    """Stems: vocals/song_a.png and drums/song_a.png share what a network could remember."""
+    examples = scanned(tmp_path, *(f"{kind}/{name}" for kind in ("drums", "voc") for name in names))
+    assert set(examples.groups) == {name.removesuffix(".png") for name in names}
+    assert not examples.notes
+
+
+def test_numbers_of_a_collection_are_songs(tmp_path: Path) -> None:
+    """FMA's numbers are of the whole collection: one in two classes is one song of two genres."""
+    paths = [f"{kind}/{start + i:06}.png" for start, kind in ((0, "a"), (500, "b"))
+             for i in range(20)]  # fmt: skip
+    examples = scanned(tmp_path, *paths, "b/000007.png")
+    assert examples.groups_in_several_classes() == ["000007"] and not examples.notes
+
+
+def test_groups_of_the_table_go_before_names_that_count(tmp_path: Path) -> None:
+    """Whoever has the same song in all classes under a number says so in the table."""
+    paths = [f"{kind}/{i}.png" for kind in "ab" for i in range(9)]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+    write_clips(tmp_path, [f"{path},song {path[2]}," for path in paths])
+    examples = scanned(tmp_path, *paths)
+    assert set(examples.groups) == {f"song {i}" for i in range(9)} and not examples.notes
+
+
+songs = st.lists(st.sampled_from("abcdefghijkl"), min_size=6, unique=True).map(
+    lambda letters: [f"{letter} song" for letter in letters]
+)
+numbers = st.integers(6, 12).map(lambda n: [f"{i:02}" for i in range(n)])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.one_of(songs, numbers), min_size=2, max_size=3), st.integers(1, 2))
+def test_no_group_is_on_two_sides_however_pictures_are_named(
+    classes: list[list[str]], n_clips: int
+) -> None:
+    """A song under one descriptive name is on one side, whatever its class."""
+    paths = [
+        f"class {kind}/{name}__{clip}.png"
+        for kind, names in enumerate(classes)
+        for name in names
+        for clip in range(n_clips)
+    ]
+    with TemporaryDirectory() as folder:
+        examples = scanned(Path(folder), *paths)
+    split = make_split(examples, n_folds=2, test_fraction=0.25, seed=0)
+    for train, held_out in split.folds:
+        sides = [set(examples.groups[side]) for side in (train, held_out, split.test)]
+        assert all(not one & other for one in sides for other in sides if one is not other)
+    of_recording = dict(zip(examples.recordings, examples.groups, strict=True))
+    assert [of_recording[name] for name in examples.recordings] == examples.groups.tolist()
+    for name, group in of_recording.items():
+        assert group == (name if name[-1].isdecimal() and examples.notes else name.split("/")[1])
 
 
 def test_augmented_flag_comes_from_the_clip_table(image_folder: Path) -> None:
