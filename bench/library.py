@@ -4,10 +4,9 @@ python -m bench.library MUSIC --model runs/latest
 
 MUSIC: recordings of at least 20 s, such as the model was trained on. Measured are: a scan that is
 killed ten times against an undisturbed one; size of an index of 50,000 songs, `similar` in it, from
-Enter and inside, and what visitors of the page wait for; the first half of a recording found by its
-second half, and other encodings told from other recordings; the precision that is promised, over 20
-splits of the held-out groups of the model's run; 200 files of six formats tagged and undone. Exit
-code 1 if an index or a file differs. ffmpeg encodes.
+Enter and inside, and what visitors of the page wait for; all of bench.similar; the precision that
+is promised, over 20 splits of the held-out groups of the model's run; 200 files of six formats
+tagged and undone. Exit code 1 if an index or a file differs. ffmpeg encodes.
 """
 
 import hashlib
@@ -26,16 +25,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from scipy.stats import binom
 
 from app.library import Library
+from bench import similar
 from common.cli import BAD_INPUT, DONE, PositiveInt, config_from, make_parser, option, run
 from common.files import digest_of
 from inference.clips import Cutting
-from inference.library.analysis import N_DIMENSIONS, Analyser, Analysis, open_analyser
+from inference.library.analysis import N_DIMENSIONS, Analysis, open_analyser
 from inference.library.browse import ORDERS, Search
-from inference.library.fingerprint import BANDS, COLUMNS, likeness
+from inference.library.fingerprint import BANDS, COLUMNS
 from inference.library.index import File, Index, IndexedModel
 from inference.library.precision import HeldOut, read_held_out, thresholds
 from inference.library.similar import Embeddings, Query, nearest
@@ -45,7 +44,6 @@ from render.sources.folders import audio_files
 
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = ("mp3", "flac", "ogg", "opus", "m4a", "wav")
-ENCODINGS = {"mp3": ("-b:a", "96k"), "m4a": ("-b:a", "96k"), "ogg": ("-q:a", "1"), "opus": ()}
 INDEXED = (
     "SELECT path, digest, label, probability, fingerprint, embedding FROM songs "
     "JOIN answers ON answers.song = songs.id JOIN embeddings ON embeddings.song = songs.id "
@@ -80,7 +78,7 @@ def main() -> int:
             known_promises(n, songs_of_group)
         simulated(bench, folder)
         same = killed_scan(bench, songs, folder) & tagged_and_undone(bench, songs, folder)
-        halves_and_encodings(open_analyser(bench.model, Cutting()), songs, folder)
+        similar.measure(similar.SimilarBench(bench.model), songs, folder)
     return DONE if same else BAD_INPUT
 
 
@@ -157,55 +155,6 @@ def split(held_out: HeldOut, precision: float, together: bool, seed: int) -> tup
     least = np.array([limits[name].probability or 2.0 for name in held_out.classes])
     covered = rows.max(axis=1) >= least[predicted]
     return len(labels), int(covered.sum()), int((covered & (predicted == labels)).sum())
-
-
-def halves_and_encodings(analyser: Analyser, songs: Sequence[Path], folder: Path) -> None:
-    """Recordings found by another part of them, and by other encodings."""
-    firsts, seconds, wholes = list[Analysis](), list[Analysis](), list[Analysis]()
-    encoded: dict[str, list[Analysis]] = {name: [] for name in ENCODINGS}
-    for song in songs:
-        y, sr = soundfile.read(song)
-        part = folder / "part.wav"
-        for kept, piece in ((firsts, y[: len(y) // 2]), (seconds, y[len(y) // 2 :])):
-            soundfile.write(part, piece, sr)
-            kept.append(analyser.analyse(part))
-        wholes.append(analyser.analyse(song))
-        for suffix, options in ENCODINGS.items():
-            encoded[suffix].append(analyser.analyse(encode(song, folder / f"e.{suffix}", options)))
-    print(f"{len(songs)} recordings in halves: the first is nearest to the second in", end=" ")
-    print(f"{first_of(folder / 'halves.db', firsts, seconds):.1%},", end=" ")
-    print(f"the whole to a half in {first_of(folder / 'wholes.db', wholes, firsts):.1%}")
-    for suffix, others in encoded.items():
-        alike = [
-            likeness(a.fingerprint, b.fingerprint) for a, b in zip(wholes, others, strict=True)
-        ]
-        cosines = [float(a.embedding @ b.embedding) for a, b in zip(wholes, others, strict=True)]
-        print(f"{suffix}: fingerprints alike by {min(alike):.2f}, embeddings by {min(cosines):.2f}")
-    most = max(
-        min(likeness(a.fingerprint, b.fingerprint), float(a.embedding @ b.embedding))
-        for i, a in enumerate(wholes)
-        for b in wholes[:i]
-    )
-    print(f"other recordings: both by {most:.2f} at most", flush=True)
-
-
-def encode(song: Path, file: Path, options: Sequence[str] = ()) -> Path:
-    """The song in the format of the file's suffix."""
-    command = ["ffmpeg", "-y", "-loglevel", "quiet", "-i", str(song), *options, str(file)]
-    subprocess.run(command, check=True)
-    return file
-
-
-def first_of(file: Path, indexed: Sequence[Analysis], asked: Sequence[Analysis]) -> float:
-    """How often the indexed song of the same place is the first that is found."""
-    with Index(file, create=True) as index:
-        model = index.add_model("", 0, file, list(indexed[0].prediction.probabilities))
-        for i, one in enumerate(indexed):
-            index.add(File(Path(f"/{i:06d}"), 0, 0, str(i)), SongTags(), model, one)
-        embeddings = Embeddings(index, model)
-        found = [nearest(index, model, embeddings, Query(one.embedding), 1)[0] for one in asked]
-        names = [next(index.songs(model, [near.song])).file.path.name for near in found]
-    return float(np.mean([int(name) == i for i, name in enumerate(names)]))
 
 
 def simulated(bench: LibraryBench, folder: Path) -> None:
@@ -337,7 +286,9 @@ def tagged_and_undone(bench: LibraryBench, songs: Sequence[Path], folder: Path) 
     music = folder / "encoded"
     music.mkdir()
     for i in range(bench.tagged):
-        encode(songs[i % len(songs)], music / f"{i}.{FORMATS[i % len(FORMATS)]}", ("-t", "12"))
+        similar.encode(
+            songs[i % len(songs)], music / f"{i}.{FORMATS[i % len(FORMATS)]}", ("-t", "12")
+        )
     before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in music.iterdir()}
     index = ("--index", folder / "tagged.db")
     finished("scan", music, "--model", bench.model, *index)
