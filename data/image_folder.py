@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.files import near, open_csv
-from common.recordings import PICTURES, SOUNDS, names_only_count, recording_of, split_labels
+from common.recordings import PICTURES, SOUNDS, recording_of, song_groups, split_labels
 from common.text import printable
 from data.examples import Examples
 
@@ -116,12 +116,12 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
     """The examples of `root`/<class>/<picture>; groups from clips.csv, else from the file names.
 
     group: the column of clips.csv, or "none" for each picture alone. Where `group` itself is not
-    filled in, it is what precedes the last `__` in the file name, else its stem; where names only
-    count (`names_only_count`), with the class before it, and a note says so. Where the table has a
-    column `labels`, `rock;jazz`, that names the classes, and the folders are folders. torch:
-    whether torchvision's ImageFolder is asked; the same are found without it, and sooner. Raises
-    ValueError when the folder or the column is missing, it is a Python package, or fewer than two
-    classes have pictures.
+    filled in, it is what precedes the last `__` in the file name, else its stem, unless names only
+    count or folders are songs (`song_groups`), which a note says. Where the table has a column
+    `labels`, `rock;jazz`, that names the classes, and the folders are folders. torch: whether
+    torchvision's ImageFolder is asked; the same are found without it, and sooner. Raises ValueError
+    when the folder or the column is missing, it is a Python package, or fewer than two classes have
+    pictures.
     """
     root = Path(root)
     check_image_folder(root)
@@ -232,6 +232,16 @@ def _names_below(root: str | Path) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
+class _Provenance:
+    """Groups and recordings str (n,), augmented bool (n,), and what is to be said of the groups."""
+
+    groups: np.ndarray
+    recordings: np.ndarray
+    augmented: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _ClipTable:
     """What clips.csv says of each path; nothing where there is none.
 
@@ -260,7 +270,7 @@ class _ClipTable:
             )
         return cls(group, cells, labels)
 
-    def provenance(self, paths: np.ndarray) -> "_Provenance":
+    def provenance(self, paths: np.ndarray) -> _Provenance:
         """Group, recording and augmented of each path: from the table, else from its name."""
         # Plain strings and no Path: of a million pictures each of these takes a second.
         known = [self.cells.get(path, ("", "", "")) for path in paths.tolist()]
@@ -271,37 +281,11 @@ class _ClipTable:
             return _Provenance(paths, np.array(recordings), augmented)
         groups = [named for named, *_ in known]
         unnamed = [i for i, named in enumerate(groups) if not named]
-        counted = names_only_count([own[i] for i in unnamed])
-        for i, only_counts in zip(unnamed, counted.tolist(), strict=True):
-            # One name in two classes may be one song or two: one group keeps the split honest in
-            # both cases; two recordings keep their answers apart.
-            kind, _, rest = own[i].partition("/")
-            name = rest.rpartition("/")[2]
-            groups[i] = f"{kind}/{name}" if only_counts else name or kind
-        notes = _note_on_counted([groups[unnamed[i]] for i in np.flatnonzero(counted)])
+        songs = song_groups([own[i] for i in unnamed])
+        for i, group in zip(unnamed, songs.groups, strict=True):
+            groups[i] = group
+        notes = tuple(f"{note} in clips.csv (columns path and group)" for note in songs.notes)
         return _Provenance(np.array(groups), np.array(recordings), augmented, notes)
-
-
-@dataclass(frozen=True)
-class _Provenance:
-    """Groups and recordings str (n,), augmented bool (n,), and what is to be said of them."""
-
-    groups: np.ndarray
-    recordings: np.ndarray
-    augmented: np.ndarray
-    notes: tuple[str, ...] = ()
-
-
-def _note_on_counted(groups: list[str]) -> tuple[str, ...]:
-    """What was made of names that only count; groups: <class>/<name> of these."""
-    if not groups:
-        return ()
-    one = groups[0]
-    return (
-        f"names such as {one.rpartition('/')[2]} only count: the same number in another class is "
-        f"taken for another song (group {one}); if it is the same song, say so in clips.csv, with "
-        "the columns path and group",
-    )
 
 
 def read_clip_table(root: Path) -> dict[str, dict[str, str]]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.cli import DONE, SOME_LEFT_OUT, option
+from common.text import printable
 from render.audio.clips import ClipSettings
 from render.parallel import Workers
 from render.settings import RenderSettings
-from render.sources.folders import Recording, named
+from render.sources.folders import Recording, named, notes_on_groups
 from render.sources.labels import SourceSettings, find_recordings
 from render.sources.selection import ChoiceSettings, choose
 
@@ -84,8 +85,8 @@ def render(root: Path, request: Request) -> int:
     if Path(request.run.out).resolve() == root.resolve():
         raise ValueError(f"--out {request.run.out} is the folder of the recordings; choose another")
     found = find_recordings(root, request.source)
-    for note in found.notes:
-        print(note)
+    for note in (*found.notes, *notes_on_groups(found.recordings)):
+        print(printable(note))
     clips = request.clips
     recordings = choose(list(named(found.recordings)), request.choice, clips.balance, clips.seed)
     if request.run.dry_run:

@@ -6,12 +6,12 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.files import open_csv
-from common.recordings import SOUNDS, split_labels
+from common.recordings import SOUNDS, SongGroups, song_groups, split_labels
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,13 @@ def named(recordings: Iterable[Recording]) -> Iterator[Recording]:
     """The recordings with names that are unique, whatever the letter case, and safe in a path.
 
     A name is the file's stem; where two are alike, each gets a hash of its source behind it. A
-    source that comes twice is kept once. Groups default to the name. Raises ValueError when two
-    labels have the same name as a folder.
+    source that comes twice is kept once. Groups default to the song that names and folders tell
+    (`song_groups`), which mostly is the name. Raises ValueError when two labels have the same name
+    as a folder.
     """
     once = {recording.source: recording for recording in recordings}
+    groups = dict(zip(once, _songs(once.values()).groups, strict=True))
+    n_of_group = Counter(groups.values())
     stems = {source: recording_name(Path(source).stem) for source in once}
     seen = Counter(stem.casefold() for stem in stems.values())
     folders: dict[str, str] = {}  # of each class, and the label that it is for
@@ -170,11 +173,29 @@ def named(recordings: Iterable[Recording]) -> Iterator[Recording]:
         name = stems[source]
         if seen[name.casefold()] > 1:
             name += "-" + hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
-        recording = once[source]
+        recording, group = once[source], groups[source]
         yield replace(
             recording,
             name=name,
             label=file_name(recording.label),
-            group=recording.group or name,
+            group=recording.group or (group if n_of_group[group] > 1 else name),
             labels=tuple(map(file_name, recording.labels)),
         )
+
+
+def notes_on_groups(recordings: Iterable[Recording]) -> list[str]:
+    """What is to be said of the groups of recordings that nobody gave a group, in sentences."""
+    unnamed = [recording for recording in recordings if not recording.group]
+    return [
+        f"{note} in --labels FILE.csv (columns path, label and group)"
+        for note in _songs(unnamed).notes
+    ]
+
+
+def _songs(recordings: Collection[Recording]) -> SongGroups:
+    """The songs that the recordings' names and folders tell."""
+    paths = []
+    for recording in recordings:
+        folder, slash, file = recording.source.removeprefix(f"{recording.label}/").rpartition("/")
+        paths.append(f"{recording.label}/{folder}{slash}{recording_name(Path(file).stem)}")
+    return song_groups(paths)

@@ -137,6 +137,37 @@ def test_numbers_of_a_collection_are_songs(tmp_path: Path) -> None:
     assert examples.groups_in_several_classes() == ["000007"] and not examples.notes
 
 
+@pytest.mark.parametrize("name", ["slice_{:03}.png", "{}.png", "part.png"])
+def test_a_folder_for_each_song_is_its_group(tmp_path: Path, name: str) -> None:
+    """As groups of all classes, slice_003 of every song was on one side, its song on both."""
+    songs = {
+        f"{kind}/{song}" for kind in ("jazz", "rock") for song in ("Blue", "Red", "Sun", "Zoo")
+    }
+    examples = scanned(tmp_path, *(f"{song}/{name.format(i)}" for song in songs for i in range(3)))
+    assert set(examples.groups) == songs
+    assert ["each folder is taken for one song" in note for note in examples.notes] == [True]
+
+
+def test_numbered_folders_are_songs_too(tmp_path: Path) -> None:
+    songs = {f"{kind}/{i}" for kind in ("jazz", "rock") for i in range(5)}
+    assert (
+        set(scanned(tmp_path, *(f"{song}/{i}.png" for song in songs for i in range(3))).groups)
+        == songs
+    )
+
+
+@pytest.mark.parametrize("names", [["song_a", "song_b", "song_c", "song_d"], ["1", "2", "3", "4"]])
+def test_folders_of_variants_are_no_songs(tmp_path: Path, names: list[str]) -> None:
+    """rock/original/1 and rock/noisy/1 are one song, as a train and a test folder hold no song."""
+    variants = ("original", "noisy", "slow")
+    examples = scanned(
+        tmp_path, *(f"{kind}/{folder}/{name}.png"
+                    for kind in ("jazz", "rock") for folder in variants for name in names)
+    )  # fmt: skip
+    assert {str(group).rpartition("/")[2] for group in examples.groups} == set(names)
+    assert len(set(examples.groups)) == len(names) * (1 if names[0] == "song_a" else 2)
+
+
 def test_groups_of_the_table_go_before_names_that_count(tmp_path: Path) -> None:
     """Whoever has the same song in all classes under a number says so in the table."""
     paths = [f"{kind}/{i}.png" for kind in "ab" for i in range(9)]

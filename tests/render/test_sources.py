@@ -16,7 +16,14 @@ from render.output.clip_table import read_rows
 from render.parallel import Workers
 from render.sources import fma
 from render.sources.balance import clips_per_recording, share_out
-from render.sources.folders import Recording, from_csv, from_folders, from_gtzan, named
+from render.sources.folders import (
+    Recording,
+    from_csv,
+    from_folders,
+    from_gtzan,
+    named,
+    notes_on_groups,
+)
 from render.sources.selection import ChoiceSettings, choose
 from tests.fma_files import ARTIST_COLUMNS, write_artists, write_tracks
 from tests.render_helpers import FLAGS, cli, collection, noise, write
@@ -179,6 +186,33 @@ def test_names_are_unique_whatever_the_case_and_safe():
     names = [r.name for r in named(Recording(Path(s), s, "l") for s in sources)]
     assert len({name.casefold() for name in names}) == 4
     assert "q" in names and "y_z" in names and not any("__" in name for name in names)
+
+
+def grouped(*sources: str) -> dict[str, str]:
+    """{source: its group} of recordings in class folders."""
+    files = [Recording(Path(source), source, source.split("/")[0]) for source in sources]
+    return {r.source: r.group for r in named(files)}
+
+
+def test_a_song_under_one_name_in_two_classes_is_one_group():
+    """As in a folder of pictures: stems share what a network could remember."""
+    songs = ("song_a", "song_b")
+    groups = grouped(*(f"{kind}/{song}.wav" for kind in ("drums", "voice") for song in songs))
+    assert {source: Path(source).stem for source in groups} == groups
+    assert set(grouped("rock/live.mp3", "rock/live.wav").values()) == {"live"}
+
+
+def test_tracks_that_only_count_are_songs_of_their_own():
+    groups = grouped(*(f"{kind}/track{i:02}.mp3" for kind in ("jazz", "rock") for i in range(9)))
+    assert len(set(groups.values())) == 18
+
+
+def test_slices_in_a_folder_for_each_song_are_one_group():
+    songs = ["jazz/Blue", "jazz/Red", "jazz/Sun", "rock/Ace", "rock/Bat", "rock/Cat"]
+    groups = grouped(*(f"{song}/{i}.wav" for song in songs for i in range(3)))
+    assert {source.rpartition("/")[0] for source in groups} == set(groups.values()) == set(songs)
+    [note] = notes_on_groups([Recording(Path(s), s, s.split("/")[0]) for s in groups])
+    assert "each folder is taken for one song" in note and "--labels FILE.csv" in note
 
 
 def test_a_class_with_two_underscores_keeps_its_name_and_its_recordings(tmp_path):
