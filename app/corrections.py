@@ -1,29 +1,39 @@
 """What visitors with the password say of files, kept beside the model for a later training."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from common.files import whole_path
+from common.recordings import SEPARATOR
 from data.corrections import Correction, add_correction, beside, correction_of, read_corrections
 
 
 class Corrections:
     """The table of corrections beside a model file, and copies of the corrected files with it.
 
-    max_bytes: of all copies together.
+    max_bytes: of all copies together; several: whether a file may have several classes.
     """
 
-    def __init__(self, model_file: str | Path, classes: tuple[str, ...], max_bytes: int) -> None:
+    def __init__(
+        self,
+        model_file: str | Path,
+        classes: tuple[str, ...],
+        max_bytes: int,
+        *,
+        several: bool = False,
+    ) -> None:
         self.table, self._classes, self._max_bytes = beside(model_file), classes, max_bytes
+        self._several = several
         self._folder = self.table.with_suffix("")
 
-    def add(self, path: str, label: str | None, by: str) -> Correction:
-        """Write that the class of a file is `label`, and keep a copy of the file.
+    def add(self, path: str, labels: Sequence[str], by: str) -> Correction:
+        """Write which class or classes a file has, and keep a copy of the file.
 
-        Raises ValueError when it is no class of the model, or there is no room.
+        Raises ValueError when they are none of the model, or there is no room.
         """
-        label = self._known(label)
+        label = self._known(labels)
         file = Path(path)
         said = correction_of(file, label, by)
         name = f"{said.digest}{file.suffix.lower()}"
@@ -34,14 +44,20 @@ class Corrections:
         add_correction(self.table, correction)
         return correction
 
-    def note(self, file: Path, label: str | None, by: str) -> None:
-        """Write that the class of a file is `label`; it stays where it is. ValueError likewise."""
-        add_correction(self.table, correction_of(file, self._known(label), by))
+    def note(self, file: Path, labels: Sequence[str], by: str) -> None:
+        """Write which class or classes a file has; it stays where it is. ValueError likewise."""
+        add_correction(self.table, correction_of(file, self._known(labels), by))
 
-    def _known(self, label: str | None) -> str:
-        if label not in self._classes:
+    def _known(self, labels: Sequence[str]) -> str:
+        """The labels as one text, in the order of the classes."""
+        if self._several:
+            named = [name for name in self._classes if name in labels]
+            if not named or not set(labels) <= set(named):
+                raise ValueError("choose one or more of the model's classes")
+            return SEPARATOR.join(named)
+        if len(labels) != 1 or labels[0] not in self._classes:
             raise ValueError("choose one of the model's classes")
-        return label
+        return labels[0]
 
     def _copy(self, file: Path, name: str) -> None:
         copies = self._folder.iterdir() if self._folder.is_dir() else ()

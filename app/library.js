@@ -5,8 +5,8 @@ const percent = (share) => `${Math.round(100 * share)} %`;
 
 /** What is said of a song, in words. */
 function saidOf(song) {
-  const model = `${song.class} (${percent(song.probability)})`;
-  if (song.certainty === "corrected") return `${song.said}, corrected; the model said ${model}`;
+  const model = `${song.classes.join(", ")} (${percent(song.probability)})`;
+  if (song.certainty === "corrected") return `${song.said.join(", ")}, corrected; the model said ${model}`;
   if (song.certainty === "unsure") return `Unsure; the nearest class is ${model}`;
   return `${byName(song.certainty)} ${model}`;
 }
@@ -28,7 +28,7 @@ async function asked(path, options = {}) {
   return data;
 }
 
-function drawLibrary(root, { classes, colours, certainties, orders, page, corrects }) {
+function drawLibrary(root, { classes, colours, certainties, orders, page, corrects, several }) {
   const words = make("input", { type: "search", maxLength: 200, placeholder: "title, artist, file" });
   const classChoice = (first) => { // their names as they are
     const made = choice(first, []);
@@ -100,7 +100,7 @@ function drawLibrary(root, { classes, colours, certainties, orders, page, correc
       return made;
     };
     const swatch = make("i");
-    swatch.style.background = colours[song.said ?? song.class];
+    swatch.style.background = colours[song.said[0] ?? song.classes[0]];
     const title = make("b", { textContent: song.title });
     const about = [song.artist, clock(song.seconds), song.likeness].filter(Boolean).join(" · ");
     const item = make("li", {}, [button("Play", () => play(song)),
@@ -110,11 +110,28 @@ function drawLibrary(root, { classes, colours, certainties, orders, page, correc
     return item;
   }
 
+  /** Where a person says which one class a song is, and how to read it. */
+  function classList(song) {
+    const list = classChoice("Choose a class");
+    list.required = true;
+    return { part: field(`${song.title} is really`, list), chosen: () => [list.value] };
+  }
+
+  /** The same for several classes, with a box for each. */
+  function classBoxes(song) {
+    const now = song.said.length ? song.said : song.classes;
+    const boxes = classes.map((name) =>
+      make("input", { type: "checkbox", value: name, checked: now.includes(name) }));
+    const labels = boxes.map((box) => make("label", {}, [box, box.value]));
+    const legend = make("legend", { textContent: `${song.title} is really` });
+    return { part: make("fieldset", {}, [legend, ...labels]),
+      chosen: () => boxes.filter((box) => box.checked).map((box) => box.value) };
+  }
+
   function correct(song, item) {
     if (item.querySelector("form")) return;
-    const really = classChoice("Choose a class");
-    really.required = true;
-    const form = make("form", {}, [field(`${song.title} is really`, really),
+    const { part, chosen } = several ? classBoxes(song) : classList(song);
+    const form = make("form", {}, [part,
       make("button", { textContent: "Save" }), make("button", { type: "button", textContent: "Cancel" })]);
     const end = (shown) => {
       item.replaceWith(shown);
@@ -124,16 +141,16 @@ function drawLibrary(root, { classes, colours, certainties, orders, page, correc
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       try {
-        const path = `correct/${song.id}?${new URLSearchParams({ class: really.value })}`;
-        const { songs } = await asked(path, { method: "POST" });
-        counter.textContent = `Noted: ${song.title} is ${really.value}.`;
+        const names = chosen(), query = new URLSearchParams(names.map((name) => ["class", name]));
+        const { songs } = await asked(`correct/${song.id}?${query}`, { method: "POST" });
+        counter.textContent = `Noted: ${song.title} is ${names.join(", ")}.`;
         end(row(songs[0]));
       } catch (error) {
         failed(error);
       }
     });
     item.append(form);
-    really.focus();
+    part.querySelector("select, input").focus();
   }
 
   let waiting;

@@ -9,7 +9,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from inference.library.browse import (
     PAGE,
     Browser,
     Search,
+    as_said,
     certainty_of,
 )
 from inference.library.command import chosen_model
-from inference.library.index import Index, Song
+from inference.library.index import Index, IndexedModel, Song
 from inference.library.similar import Embeddings, nearest, query_of_song
 from inference.prediction import NONE
 
@@ -80,6 +81,7 @@ class Library:
             "orders": list(ORDERS),
             "page": PAGE,
             "corrects": self._corrections is not None,
+            "several": self._model.several,
         }
 
     def search(self, search: Search, offset: int) -> dict[str, Any]:
@@ -109,11 +111,11 @@ class Library:
             roots = self._index.roots()
         return scanned_file(song, roots)
 
-    def correct(self, number: int, label: str | None, by: str) -> dict[str, Any]:
-        """Note what a song really is; the song as it is listed from now on."""
+    def correct(self, number: int, labels: Sequence[str], by: str) -> dict[str, Any]:
+        """Note which class or classes a song has; the song as it is listed from now on."""
         if self._corrections is None:
             raise NotThere("only visitors with a password can correct: start with --auth-file")
-        self._corrections.note(self.file(number), label, by)
+        self._corrections.note(self.file(number), labels, by)
         with self._turn:
             self._browser.count(Search())  # reads what was said
             return {"songs": self._plain(self._songs(number))}
@@ -137,12 +139,14 @@ class Library:
 
     def _plain(self, songs: list[Song]) -> list[dict[str, Any]]:
         roots = self._index.roots()
-        return [_plain(song, roots, self._browser.said.get(song.id)) for song in songs]
+        said = self._browser.said
+        return [_plain(song, roots, said.get(song.id), self._model) for song in songs]
 
 
-def _plain(song: Song, roots: list[Path], said: str | None) -> dict[str, Any]:
+def _plain(song: Song, roots: list[Path], said: str | None, model: IndexedModel) -> dict[str, Any]:
     """A song as the page's script shows it; its file without the owner's folders."""
     path, p = song.file.path, song.prediction
+    corrected = as_said(song, said, model).prediction
     root = next((root for root in roots if root in path.parents), path.parent)
     return {
         "id": song.id,
@@ -150,10 +154,10 @@ def _plain(song: Song, roots: list[Path], said: str | None) -> dict[str, Any]:
         "artist": printable(song.tags.artist),
         "file": printable(str(path.relative_to(root))),
         "seconds": song.seconds,
-        "class": p.label or NONE,
+        "classes": p.labels or (NONE,),
         "probability": p.probability,
         "certainty": certainty_of(song, said),
-        "said": said,
+        "said": corrected.labels if said else (),
     }
 
 
@@ -192,8 +196,8 @@ def routes(library: Library) -> list[Route]:
         return FileResponse(file, media_type=media_type, headers=PRIVATE)
 
     def correct(request: Request, visitor: str) -> Response:
-        label = request.query_params.get("class")
-        said = library.correct(_whole(request.path_params["song"]), label, visitor)
+        labels = request.query_params.getlist("class")
+        said = library.correct(_whole(request.path_params["song"]), labels, visitor)
         return JSONResponse(said, headers=PRIVATE)
 
     return [

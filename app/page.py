@@ -106,7 +106,7 @@ def _one(service: Service, corrections: Corrections | None) -> None:
     file, recorded = _inputs(model.facts)
     source = gr.State()
     answer = gr.Markdown(WAITING, elem_id="answer", latex_delimiters=[])
-    wrong = [_correct(corrections, model.classes, source)] if corrections else []
+    wrong = [_correct(corrections, model.facts, source)] if corrections else []
     ask = gr.Button("Show Grad-CAM", visible=False, elem_id="explain", size="sm")
     heat = gr.Markdown(elem_id="heat", visible=False, latex_delimiters=[])
     clips, timeline = _clip_table()
@@ -157,21 +157,25 @@ def _inputs(facts: ModelFacts) -> tuple[Any, Any]:
     return file, recorded
 
 
-def _correct(corrections: Corrections, classes: Sequence[str], source: gr.State) -> gr.Accordion:
-    """What a visitor with the password sees of an answer: a class for the file in `source`."""
+def _correct(corrections: Corrections, facts: ModelFacts, source: gr.State) -> gr.Accordion:
+    """What a visitor with the password sees of an answer: classes for the file in `source`."""
+    several = facts.several is not None
     with gr.Accordion(
         "This answer is wrong", open=False, visible=False, elem_id="correct"
     ) as wrong:
-        label = gr.Dropdown(list(classes), value=None, label="It is really")
+        chosen = gr.Dropdown(
+            list(facts.classes), value=None, label="It is really", multiselect=several
+        )
         button = gr.Button("Correct it", size="sm")
         gr.Markdown("The file is then kept beside the model, which can learn from it.")
         said = gr.Markdown(corrections.summary, elem_id="waiting")
 
-    def correct(path: str | None, label: str | None, request: gr.Request) -> str:
-        noted = corrections.add(_given(path), label, request.username or "a visitor")
+    def correct(path: str | None, chosen: str | list[str] | None, request: gr.Request) -> str:
+        labels = [chosen] if isinstance(chosen, str) else chosen or []
+        noted = corrections.add(_given(path), labels, request.username or "a visitor")
         return f"Noted: {plain(noted.label)}. {corrections.summary()}"
 
-    button.click(in_words(correct), [source, label], said, api_visibility="private")
+    button.click(in_words(correct), [source, chosen], said, api_visibility="private")
     return wrong
 
 

@@ -66,9 +66,9 @@ def _serve(
     from app.service import Service
 
     room = round(1e6 * limits.max_waiting_mb)
+    several = model.facts.several is not None
     # Only who gave the password may teach the model.
-    noted = auth and not model.facts.several  # a correction names one class
-    corrections = Corrections(model_file, model.classes, room) if noted else None
+    corrections = Corrections(model_file, model.classes, room, several=several) if auth else None
     library = Library(Path(config.library), model_file, corrections) if config.library else None
     service = Service(model, limits, report=model_file.with_name("report.html"))
     service.start()

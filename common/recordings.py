@@ -29,6 +29,17 @@ def split_labels(cell: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
+def labels_of(said: str, classes: Sequence[str], *, several: bool) -> tuple[str, ...]:
+    """The classes that a text names, in their order: one, or of several labels all of `rock;jazz`.
+
+    () where it names none, or something that is none of them.
+    """
+    if not several:
+        return (said,) if said in classes else ()
+    named = set(split_labels(said))
+    return tuple(name for name in classes if name in named) if named <= set(classes) else ()
+
+
 def recording_of(path: str) -> str:
     """<folder>/<recording> of a picture's path: without the file type and the clip's suffix.
 
@@ -151,9 +162,10 @@ def _classes_of_song_folders(of_class: dict[str, set[Place]]) -> set[str]:
 def by_recording(
     probabilities: np.ndarray, labels: np.ndarray, recordings: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(probabilities (r, C), labels (r,), groups (r,)): each recording the mean of its clips.
+    """(probabilities (r, C), labels (r, ...), groups (r,)): each recording the mean of its clips.
 
-    probabilities (n, C); labels, recordings and groups (n,). The recordings are sorted.
+    probabilities (n, C); labels (n,), or of several (n, C); recordings and groups (n,). The
+    recordings are sorted.
     """
     _, first, index = np.unique(recordings, return_index=True, return_inverse=True)
     total = np.zeros((len(first), probabilities.shape[1]))

@@ -7,7 +7,7 @@ that was corrected twice the last row counts.
 import csv
 import os
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import StringIO
@@ -17,6 +17,7 @@ import numpy as np
 from filelock import FileLock
 
 from common.files import digest_of, open_csv
+from common.recordings import labels_of
 from common.text import printable
 from data.examples import Examples
 
@@ -29,7 +30,8 @@ class Correction:
     """What somebody said of a recording or a picture.
 
     digest: SHA-256 of the file's bytes in hexadecimal; path: where the file is, absolute or below
-    the table's folder; label: its class; when: UTC, ISO 8601 to the second; by: who said it.
+    the table's folder; label: its class, or where songs may have several, `rock;jazz`; when: UTC,
+    ISO 8601 to the second; by: who said it.
     """
 
     digest: str
@@ -65,10 +67,13 @@ def add_correction(table: Path, correction: Correction) -> None:
             out.write(text.getvalue())
 
 
-def read_corrections(table: Path, classes: Container[str] | None = None) -> list[Correction]:
+def read_corrections(
+    table: Path, classes: Sequence[str] | None = None, *, several: bool = False
+) -> list[Correction]:
     """What holds of each file, the last that was said of it, in the order of the table.
 
-    classes: those that are allowed. Raises ValueError, which names the line, where a row is none.
+    classes: those that are allowed; several: whether a file may have several of them. Raises
+    ValueError, which names the line, where a row is none.
     """
     found: dict[str, Correction] = {}
     with open_csv(table) as lines:
@@ -83,7 +88,7 @@ def read_corrections(table: Path, classes: Container[str] | None = None) -> list
                 raise ValueError(f"{where}: {correction.digest!r:.80} is no SHA-256 of a file")
             if not correction.path or not correction.label:
                 raise ValueError(f"{where}: path and class must both be given")
-            if classes is not None and correction.label not in classes:
+            if classes is not None and not labels_of(correction.label, classes, several=several):
                 raise ValueError(f"{where}: {correction.label!r:.80} is no class of this model")
             found.pop(correction.digest, None)
             found[correction.digest] = correction
@@ -110,7 +115,12 @@ def with_corrected(
     root = examples.root.resolve()  # from where a link leads, ".." goes up
     paths = [os.path.relpath(file.resolve(), root).replace(os.sep, "/") for file, _ in added]
     names = np.array([f"corrected {one.digest[:16]}" for _, one in added], dtype=str)
-    labels = np.array([examples.classes.index(one.label) for _, one in added], dtype=np.int64)
+    several = examples.several_labels
+    has = np.zeros((len(added), len(examples.classes)), dtype=bool)
+    for row, (_, one) in zip(has, added, strict=True):
+        named = labels_of(one.label, examples.classes, several=several)
+        row[[examples.classes.index(name) for name in named]] = True
+    labels = (has if several else has.argmax(axis=1)).astype(examples.labels.dtype)
     return replace(
         examples,
         paths=np.concatenate([examples.paths, np.array(paths, dtype=str)]),

@@ -2,7 +2,10 @@
 
 import functools
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.helpers import ROOT
 
 CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
@@ -46,6 +51,34 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def page_of(model: Path, *options: object) -> Iterator[str]:
+    """The address of `python -m app` for a model, with the password anna:secret."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "app", model, "--port", port, "--auth", "anna:secret"]
+    words = [str(word) for word in [*command, *options]]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as page:
+        assert page.stdout is not None
+        try:
+            yield page.stdout.readline().split()[0]
+        finally:
+            page.send_signal(signal.SIGTERM)
+
+
+def logged_in(opened: Any, url: str) -> Any:
+    """A tab with the page, after the form for the password."""
+    tab = opened.new_page()
+    tab.set_default_timeout(30_000)
+    tab.goto(url)
+    tab.get_by_label("username").fill("anna")
+    tab.get_by_label("password").fill("secret")
+    tab.get_by_role("button", name="Login").click()
+    tab.locator("#file").wait_for()
+    return tab
 
 
 @contextmanager

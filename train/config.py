@@ -199,7 +199,6 @@ class TrainConfig:
     def check_labels(self, data_config: DataConfig, *, several: bool) -> None:
         """Raise ValueError if songs have several labels and something of one is asked for."""
         for asked, what in (
-            (data_config.corrections, "--corrections names one class of a song"),
             (data_config.leak_check, "--leak-check counts answers of one class"),
             (self.final == "ensemble", "--final ensemble averages the answers of one class"),
         ):

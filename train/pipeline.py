@@ -345,7 +345,8 @@ def picture_training(root: Path, data_config: DataConfig, config: TrainConfig) -
 
 def _learning_from(table: Path, examples: Examples, data_config: DataConfig) -> Examples:
     """The examples with the pictures of what the table corrects, drawn as those of the folder."""
-    corrections, settings = read_corrections(table, examples.classes), rendered_with(examples.root)
+    several, settings = examples.several_labels, rendered_with(examples.root)
+    corrections = read_corrections(table, examples.classes, several=several)
     files = {one.digest: file_of(one, table) for one in corrections}
     pictures = {k: [f] for k, f in files.items() if f.suffix.lower() in PICTURES and f.is_file()}
     reasons = {k: "no such file" for k, file in files.items() if not file.is_file()}

@@ -5,13 +5,15 @@ for 50,000 songs. From then on triggers keep them, whoever changes the songs.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from common.files import absolute
+from common.recordings import SEPARATOR, labels_of
 from data.corrections import beside, file_of, read_corrections
 from inference.library.index import Index, IndexedModel, Song
 from inference.output import CERTAIN, LIKELY
+from inference.prediction import Prediction
 
 PAGE = 50  # songs
 MAX_WORDS = 20  # of a search
@@ -111,13 +113,15 @@ class Browser:
         conditions, values = ["answers.model = ?"], list[object]([self.model.id])
         if search.label:
             several = self.model.several
-            own = "instr(';' || answers.label || ';', ?)" if several else "answers.label = ?"
+            is_it = "instr(';' || {0}.label || ';', ?)" if several else "{0}.label = ?"
+            own = is_it.format("answers")
             if self.said:
+                said = is_it.format("temp.said")
                 own = f"({own} AND {NOT_SAID} OR answers.song IN "
-                own += "(SELECT song FROM temp.said WHERE temp.said.label = ?))"
+                own += f"(SELECT song FROM temp.said WHERE {said}))"
             conditions.append(own)
             asked = f";{search.label};" if several else search.label
-            values += [asked, search.label][: 2 if self.said else 1]
+            values += [asked, asked] if self.said else [asked]
         if search.certainty:
             conditions.append(CONDITIONS[search.certainty])
         if phrases := phrases_of(search.words):
@@ -144,22 +148,35 @@ class Browser:
 
 
 def corrected(index: Index, model: IndexedModel) -> dict[int, str]:
-    """The classes that somebody said of songs, beside the model, by the songs' numbers.
+    """The class that somebody said of songs, or `rock;jazz`, by the songs' numbers.
 
-    A song is known by its digest or else, as its tags may have changed since, by its path.
+    A song is known by its digest or else, as its tags may have changed since, by its path. What is
+    no class of the model is left out.
     """
     table = beside(model.file)
     if not table.is_file():
         return {}
-    said = [one for one in read_corrections(table) if one.label in model.classes]
     by_path, by_digest = dict[int, str](), dict[int, str]()
-    for one in said:
+    for one in read_corrections(table):
+        if not (named := labels_of(one.label, model.classes, several=model.several)):
+            continue
+        label = SEPARATOR.join(named)
         path = os.fsencode(absolute(file_of(one, table)))
         for (song,) in index.rows("SELECT id FROM songs WHERE path = ?", path):
-            by_path[song] = one.label
+            by_path[song] = label
         for song in index.with_digest(one.digest):
-            by_digest[song] = one.label
+            by_digest[song] = label
     return by_path | by_digest
+
+
+def as_said(song: Song, said: str | None, model: IndexedModel) -> Song:
+    """The song, with what somebody said of it as the answer where somebody did."""
+    if not said:
+        return song
+    named = labels_of(said, model.classes, several=model.several)
+    sure = {name: float(name in named) for name in model.classes}
+    answer = Prediction(song.prediction.path, said, 1.0, sure, several=model.several)
+    return replace(song, prediction=answer, corrected=True)
 
 
 def phrases_of(words: str) -> str:

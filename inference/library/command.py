@@ -9,6 +9,7 @@ from pathlib import Path
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
 from common.files import absolute, check_regular, digest_of
 from common.progress import tracked
+from common.recordings import SEPARATOR, labels_of
 from common.text import printable
 from inference.library.config import Request
 from inference.library.index import Index, IndexedModel, Song
@@ -20,7 +21,7 @@ from inference.library.similar import (
     query_of_indexed,
     split_moment,
 )
-from inference.prediction import NONE, LeftOut, Prediction
+from inference.prediction import NONE, LeftOut
 
 
 def scan(request: Request) -> int:
@@ -132,15 +133,16 @@ def stats(request: Request) -> int:
 
 def tag(request: Request) -> int:
     """Say what the promise covers, and print or write the genres that it covers."""
-    from inference.library.tagging import changes, is_covered, write
+    from inference.library.tagging import changes, covered, write
 
     with _opened(request) as (index, model):
         limits = _limits(model, request)
         songs = _songs(index, model)
-        covered = sum(is_covered(song, limits) for song in songs)
+        n_covered = sum(bool(covered(song, limits)) for song in songs)
         planned = list(changes(songs, limits, add=request.tag.add))
+        share = n_covered / max(1, len(songs))
         print(
-            f"{covered} of {len(songs)} songs ({covered / max(1, len(songs)):.0%}) are covered; "
+            f"{n_covered} of {len(songs)} songs ({share:.0%}) are covered; "
             f"{len(planned)} have another genre or none"
         )
         if not request.tag.write:
@@ -185,17 +187,21 @@ def undo(request: Request) -> int:
 
 def playlists(request: Request) -> int:
     """Write a playlist of each class, of the songs that the promise covers."""
-    from inference.library.tagging import is_covered
+    from inference.library.tagging import covered
     from inference.output import write_playlists
 
     with _opened(request) as (index, model):
         limits = _limits(model, request)
         songs = _songs(index, model)
-    covered = [song.prediction for song in songs if is_covered(song, limits)]
+    promised = [
+        replace(song.prediction, label=SEPARATOR.join(labels))
+        for song in songs
+        if (labels := covered(song, limits))
+    ]
     folder = Path(request.arguments[0])
-    files = write_playlists(folder, covered, relative=request.playlists.relative)
-    print(f"{len(covered)} of {len(songs)} songs in {len(files)} playlists in {folder}")
-    if not covered:
+    files = write_playlists(folder, promised, relative=request.playlists.relative)
+    print(f"{len(promised)} of {len(songs)} songs in {len(files)} playlists in {folder}")
+    if not promised:
         print(
             "a lower --precision may promise more; without a promise, every song by its likeliest "
             f"class: python predict.py {model.file} MUSIC --sort {folder}"
@@ -220,14 +226,14 @@ def correct(request: Request) -> int:
 
     from data.corrections import add_correction, beside, correction_of
 
-    song, label = request.arguments
+    song, said = request.arguments
     with _opened(request) as (_, model):
-        if model.several:
-            raise ValueError(f"a correction names one class, and {model.file} gives several labels")
-        if label not in model.classes:
-            raise ValueError(f"{label}: no class of the model; it knows {', '.join(model.classes)}")
+        if not (named := labels_of(said, model.classes, several=model.several)):
+            known = ", ".join(model.classes)
+            also = "; several as 'one;another'" if model.several else ""
+            raise ValueError(f"{said}: no class of the model; it knows {known}{also}")
         check_regular(song)
-        table = beside(model.file)
+        table, label = beside(model.file), SEPARATOR.join(named)
         add_correction(table, correction_of(Path(song), label, getuser()))
     print(f"{table}: {printable(song)} is {printable(label)}")
     return DONE
@@ -235,16 +241,10 @@ def correct(request: Request) -> int:
 
 def _songs(index: Index, model: IndexedModel) -> list[Song]:
     """The songs with the model's answers, and what somebody said where it was corrected."""
-    from inference.library.browse import corrected
+    from inference.library.browse import as_said, corrected
 
-    said, songs = corrected(index, model), list[Song]()
-    for song in index.songs(model):
-        if label := said.get(song.id):
-            sure = {name: float(name == label) for name in model.classes}
-            answer = Prediction(song.prediction.path, label, 1.0, sure)
-            song = replace(song, prediction=answer)
-        songs.append(song)
-    return songs
+    said = corrected(index, model)
+    return [as_said(song, said.get(song.id), model) for song in index.songs(model)]
 
 
 def _exit_code(n_done: int, left_out: list[LeftOut]) -> int:
@@ -266,7 +266,7 @@ def _limits(model: IndexedModel, request: Request) -> dict[str, Threshold]:
             f"no held-out answers at {file}, so nothing can be promised; give --predictions FILE, "
             "the predictions.csv of the run that trained the model"
         )
-    held_out = read_held_out(file, model.classes)
+    held_out = read_held_out(file, model.classes, several=model.several)
     limits = thresholds(held_out, config.precision, together=config.together)
     for label, one in limits.items():
         name = "all classes" if config.together else label

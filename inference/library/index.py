@@ -85,7 +85,7 @@ class Song:
     """A song of the index with a model's answer.
 
     distance: from the middle of the training pictures, 1 for what 95 % of those are within; None
-    where the model file does not tell.
+    where the model file does not tell. corrected: whether the answer is what somebody said.
     """
 
     id: int
@@ -94,6 +94,7 @@ class Song:
     seconds: float
     distance: float | None
     prediction: Prediction
+    corrected: bool = False
 
 
 class Index:

@@ -8,22 +8,44 @@ from pathlib import Path
 import numpy as np
 
 from common.files import open_csv
-from common.recordings import by_recording, recording_of, split_labels
+from common.recordings import by_recording, labels_of, recording_of
 
 LEVEL = 0.95  # of 100 promises, how many are kept at least
+LIKELIER_THAN_NOT = 0.5
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Answers for songs that the model had not seen. labels: indices of their true classes (n,).
+    """Answers for songs that the model had not seen.
 
-    probabilities float (n, C), the mean of a song's clips; groups (n,), whose songs are alike.
+    probabilities float (n, C), the mean of a song's clips; labels: indices of their true classes
+    int (n,), or where songs have several, bool (n, C); groups (n,), whose songs are alike.
     """
 
     classes: tuple[str, ...]
     probabilities: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
+
+    @property
+    def named(self) -> np.ndarray:
+        """Which classes are answered, bool (n, C): the likeliest.
+
+        Where songs have several, all that are likelier than not: of others none promises anything.
+        """
+        if self.labels.ndim == 2:
+            likely: np.ndarray = self.probabilities >= LIKELIER_THAN_NOT
+            return likely
+        return self._one_of(self.probabilities.argmax(axis=1))
+
+    @property
+    def true(self) -> np.ndarray:
+        """Which classes songs have, bool (n, C)."""
+        return self.labels if self.labels.ndim == 2 else self._one_of(self.labels)
+
+    def _one_of(self, labels: np.ndarray) -> np.ndarray:
+        one: np.ndarray = labels[:, None] == np.arange(len(self.classes))
+        return one
 
 
 @dataclass(frozen=True)
@@ -42,8 +64,11 @@ class Threshold:
     n_needed: int
 
 
-def read_held_out(file: Path, classes: Sequence[str]) -> HeldOut:
-    """The held-out songs of a run's predictions.csv; ValueError if it is none of these classes."""
+def read_held_out(file: Path, classes: Sequence[str], *, several: bool = False) -> HeldOut:
+    """The held-out songs of a run's predictions.csv; several: songs may have several labels.
+
+    Raises ValueError if it is none of these classes.
+    """
     with open_csv(file) as lines:
         reader = csv.DictReader(lines)
         wanted = ("path", "label", "group", *classes)
@@ -53,7 +78,7 @@ def read_held_out(file: Path, classes: Sequence[str]) -> HeldOut:
             rows = [
                 (
                     row["path"],
-                    _class_number(row["label"], classes),
+                    _has(row["label"], classes, several=several),
                     row["group"],
                     [float(row[c]) for c in classes],
                 )
@@ -65,17 +90,18 @@ def read_held_out(file: Path, classes: Sequence[str]) -> HeldOut:
         raise ValueError(f"{file} has no held-out answers")
     paths, labels, groups, probabilities = zip(*rows, strict=True)
     recordings = np.array([recording_of(path) for path in paths])
-    found = by_recording(np.array(probabilities), np.array(labels), recordings, np.array(groups))
+    has = np.array(labels) if several else np.argmax(labels, axis=1)
+    found = by_recording(np.array(probabilities), has, recordings, np.array(groups))
     return HeldOut(tuple(classes), *found)
 
 
-def _class_number(label: str, classes: Sequence[str]) -> int:
-    """Which class it is; ValueError if it is none, or several."""
-    if label in classes:
-        return classes.index(label)
-    if set(split_labels(label)) <= set(classes):
-        raise ValueError("its songs have several labels, and a precision is promised for one")
-    raise ValueError(f"{label} is no class of the model")
+def _has(cell: str, classes: Sequence[str], *, several: bool) -> list[bool]:
+    """Which classes the label of a row names, (C,); ValueError if none, or several unasked for."""
+    if not (named := labels_of(cell, classes, several=several)):
+        if labels_of(cell, classes, several=True):
+            raise ValueError(f"{cell} are several labels, and the model gives one")
+        raise ValueError(f"{cell} is no class of the model")
+    return [name in named for name in classes]
 
 
 def thresholds(
@@ -88,19 +114,19 @@ def thresholds(
     that is tested only if all before it were kept: so the promise holds although the threshold is
     chosen by the same songs (A. N. Angelopoulos et al., "Learn then Test", 2021).
     """
-    predicted = held_out.probabilities.argmax(axis=1)
-    right = predicted == held_out.labels
-    confidence = held_out.probabilities.max(axis=1)
     found = dict[str, Threshold]()
+    named, true = held_out.named, held_out.true
     for number, label in enumerate(held_out.classes):
         if number and together:
             found[label] = found[held_out.classes[0]]
             continue
-        some = np.flatnonzero((predicted == number) | together)
-        ranked = some[np.argsort(-confidence[some], kind="stable")]
-        found[label] = _threshold(
-            confidence[ranked], right[ranked], held_out.groups[ranked], precision
-        )
+        own = np.arange(len(held_out.classes)) == number
+        songs, columns = np.nonzero(named & (own | together))
+        confidence = held_out.probabilities[songs, columns]
+        ranked = np.argsort(-confidence, kind="stable")
+        right = true[songs, columns][ranked]
+        groups = held_out.groups[songs][ranked]
+        found[label] = _threshold(confidence[ranked], right, groups, precision)
     return found
 
 

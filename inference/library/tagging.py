@@ -13,7 +13,7 @@ from common.files import whole_path
 from inference.library.index import File, Index, Song
 from inference.library.journal import Journal, JournalEntry, delta, restored
 from inference.library.precision import Threshold
-from inference.prediction import LeftOut
+from inference.prediction import LeftOut, Prediction
 from render.audio.tags import read_tags, retagged, spelling
 
 
@@ -26,29 +26,45 @@ class Change:
     after: tuple[str, ...]
 
 
-def is_covered(song: Song, limits: Mapping[str, Threshold]) -> bool:
-    """Whether the answer for a song is one that the promise holds for."""
-    limit = limits[song.prediction.label].probability
-    return limit is not None and not song.prediction.unsure and song.prediction.probability >= limit
+def covered(song: Song, limits: Mapping[str, Threshold]) -> tuple[str, ...]:
+    """The classes of a song that the promise holds for, the likeliest first; () for none.
+
+    What somebody said of it needs no promise. Of several labels all may be promised whose own
+    threshold is reached, of one only that of the answer.
+    """
+    p = song.prediction
+    if song.corrected:
+        return p.labels
+    asked = [name for name, _ in p.top(len(p.probabilities))] if p.several else [p.label]
+    return tuple(name for name in asked if _is_promised(name, p, limits[name].probability))
+
+
+def _is_promised(name: str, p: Prediction, limit: float | None) -> bool:
+    return limit is not None and not p.unsure and p.probabilities[name] >= limit
 
 
 def changes(
     songs: Iterable[Song], limits: Mapping[str, Threshold], *, add: bool
 ) -> Iterator[Change]:
-    """What is to be changed; add: the class comes behind the genres that are there."""
+    """What is to be changed; add: the classes come behind the genres that are there."""
     for song in songs:
-        if is_covered(song, limits):
-            after = genres_with(song.tags.genres, song.prediction.label, add=add)
-            if after != song.tags.genres:
-                yield Change(song, song.tags.genres, after)
+        after = genres_with(song.tags.genres, covered(song, limits), add=add)
+        if after != song.tags.genres:
+            yield Change(song, song.tags.genres, after)
 
 
-def genres_with(genres: Sequence[str], label: str, *, add: bool) -> tuple[str, ...]:
-    """The genres with a class; as they are where it is among them in whatever spelling."""
-    named = [spelling(part) for genre in genres for part in re.split("[;/]", genre)]
-    if spelling(label) in [*named, *map(spelling, genres)]:
+def genres_with(genres: Sequence[str], labels: Sequence[str], *, add: bool) -> tuple[str, ...]:
+    """The genres with classes; as they are where all are among them in whatever spelling.
+
+    Else the classes stand in their place, or with `add` behind them, a genre that is one of them
+    as it is spelled.
+    """
+    whole = {spelling(genre): genre for genre in genres}
+    known = {spelling(part) for genre in genres for part in re.split("[;/]", genre)} | whole.keys()
+    missing = [label for label in labels if spelling(label) not in known]
+    if not missing:
         return tuple(genres)
-    return (*genres, label) if add else (label,)
+    return (*genres, *missing) if add else tuple(whole.get(spelling(x), x) for x in labels)
 
 
 def write(index: Index, planned: Iterable[Change]) -> Iterator[Change | LeftOut]:

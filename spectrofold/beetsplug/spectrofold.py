@@ -20,9 +20,10 @@ from beets.library import Item, Library
 from beets.plugins import BeetsPlugin
 
 from common.files import absolute, digest_of
-from inference.library.index import Index, IndexedModel
+from inference.library.browse import as_said, corrected
+from inference.library.index import Index, IndexedModel, Song
 from inference.library.precision import Threshold, read_held_out, thresholds
-from inference.library.tagging import genres_with, is_covered, note
+from inference.library.tagging import covered, genres_with, note
 
 
 class SpectrofoldPlugin(BeetsPlugin):
@@ -48,14 +49,19 @@ class SpectrofoldPlugin(BeetsPlugin):
             with Index(Path(self.config["index"].as_filename())) as index:
                 if not (models := index.models()):
                     raise ValueError(f"{index.file}: scan music first")
-                limits = self._limits(models[0])
+                limits, said = self._limits(models[0]), corrected(index, models[0])
                 for item in library.items(query):
-                    self._set_genre(index, models[0], limits, item, options.pretend)
+                    song = index.song_at(absolute(os.fsdecode(item.path)), models[0])
+                    if song is not None:
+                        song = as_said(song, said.get(song.id), models[0])
+                        self._set_genre(index, song, covered(song, limits), item, options.pretend)
         except ValueError as error:
             raise ui.UserError(str(error)) from None
 
     def _limits(self, model: IndexedModel) -> dict[str, Threshold]:
-        held_out = read_held_out(model.file.with_name("predictions.csv"), model.classes)
+        held_out = read_held_out(
+            model.file.with_name("predictions.csv"), model.classes, several=model.several
+        )
         return thresholds(
             held_out,
             self.config["precision"].as_number(),
@@ -63,19 +69,10 @@ class SpectrofoldPlugin(BeetsPlugin):
         )
 
     def _set_genre(
-        self,
-        index: Index,
-        model: IndexedModel,
-        limits: dict[str, Threshold],
-        item: Item,
-        pretend: bool,
+        self, index: Index, song: Song, labels: tuple[str, ...], item: Item, pretend: bool
     ) -> None:
-        path = absolute(os.fsdecode(item.path))
-        song = index.song_at(path, model)
-        if song is None or not is_covered(song, limits):
-            return
         before = tuple(item.genres or ())
-        genres = genres_with(before, song.prediction.label, add=self.config["add"].get(bool))
+        genres = genres_with(before, labels, add=self.config["add"].get(bool))
         if genres == before:
             return
         ui.print_(f"{item}: {', '.join(before) or 'nothing'} -> {', '.join(genres)}")
@@ -83,4 +80,5 @@ class SpectrofoldPlugin(BeetsPlugin):
             item.genres = list(genres)
             item.store()
             if ui.should_write() and item.try_write():
+                path = song.file.path
                 note(index, song.id, path, digest_of(path), genres)

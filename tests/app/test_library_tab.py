@@ -2,10 +2,6 @@
 
 import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,8 +22,15 @@ from inference.library.command import chosen_model
 from inference.library.index import File, Index, Song
 from inference.prediction import ClipPrediction, Prediction
 from render.audio.tags import SongTags
-from tests.browser import axe_program, browser, needs_chromium, violations
-from tests.helpers import ROOT, run_module
+from tests.browser import (
+    axe_program,
+    browser,
+    logged_in,
+    needs_chromium,
+    page_of,
+    violations,
+)
+from tests.helpers import run_module
 from tests.sounds import write_sound
 
 N_SIMULATED = 60
@@ -136,19 +139,8 @@ def served(heard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     done = run_module("inference.library", "scan", folder / "music", *options)
     assert done.returncode == 0, done.stderr
     simulate(index, folder / "music")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    command = [sys.executable, "-m", "app", str(model), "--port", port, "--library", str(index)]
-    command += ["--auth", "anna:secret"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as page:
-        assert page.stdout is not None
-        url = page.stdout.readline().split()[0]
-        try:
-            with browser() as opened:
-                yield Served(url, logged_in(opened, url), model.parent, folder / "music")
-        finally:
-            page.send_signal(signal.SIGTERM)
+    with page_of(model, "--library", index) as url, browser() as opened:
+        yield Served(url, logged_in(opened, url), model.parent, folder / "music")
 
 
 def simulate(index: Path, music: Path) -> None:
@@ -164,17 +156,6 @@ def simulate(index: Path, music: Path) -> None:
             unit = embedding / np.linalg.norm(embedding)
             found = Analysis(said, unit, rng.integers(0, 255, 16 * 64, dtype=np.uint8), None)
             opened.add(File(path, 1, 1, f"{i:064x}"), SongTags(artist="Nobody"), model, found)
-
-
-def logged_in(opened: Any, url: str) -> Any:
-    tab = opened.new_page()
-    tab.set_default_timeout(30_000)
-    tab.goto(url)
-    tab.get_by_label("username").fill("anna")
-    tab.get_by_label("password").fill("secret")
-    tab.get_by_role("button", name="Login").click()
-    tab.locator("#file").wait_for()
-    return tab
 
 
 def status(url: str, method: str = "GET", **headers: str) -> int:

@@ -3,44 +3,39 @@
 import csv
 from pathlib import Path
 
-import numpy as np
-
 from common.files import open_csv
-from data.examples import Examples
 from data.splits import TEST
-from train.evaluate.final_test import HeldOut
 
 
-def what_changed(table: Path, test: HeldOut, examples: Examples) -> str:
+def what_changed(table: Path, predictions: Path) -> str:
     """A sentence on the test before and after, where the corrected model had the same test.
 
-    table: of the corrections, beside that model; its run's predictions.csv tells what it answered.
+    table: of the corrections, beside that model, whose run's predictions.csv tells what it
+    answered; predictions: this run's.
     """
-    before = _answers(table.with_name("predictions.csv"))
-    now = {
-        str(examples.paths[i]): examples.classes[int(row.argmax())]
-        for i, row in zip(test.positions, np.asarray(test.probabilities), strict=True)
-    }
+    before, now = _answers(table.with_name("predictions.csv")), _answers(predictions)
     if before.keys() != now.keys():
         return (
             f"What the corrections changed is not known: beside {table} is no run that was tested "
             "on the same examples."
         )
-    true = {str(examples.paths[i]): examples.classes[examples.labels[i]] for i in test.positions}
     right_before, right_now = (
-        sum(one[path] == label for path, label in true.items()) for one in (before, now)
+        sum(run[path][1] == label for path, (label, _) in now.items()) for run in (before, now)
     )
-    changed = sum(before[path] != now[path] for path in now)
+    changed = sum(before[path][1] != said for path, (_, said) in now.items())
     return (
         f"Since the corrections, {changed} of {len(now)} tested examples are answered otherwise: "
         f"{right_now} are right, and {right_before} were before."
     )
 
 
-def _answers(file: Path) -> dict[str, str]:
-    """{tested path: what was predicted} of a run's predictions.csv; empty where there is none."""
+def _answers(file: Path) -> dict[str, tuple[str, str]]:
+    """{tested path: (label, what was predicted)} of predictions.csv; empty if there is none."""
     if not file.is_file():
         return {}
     with open_csv(file) as lines:
-        rows = csv.DictReader(lines)
-        return {row["path"]: row["predicted"] for row in rows if row.get("split") == TEST}
+        return {
+            row["path"]: (row["label"], row["predicted"])
+            for row in csv.DictReader(lines)
+            if row.get("split") == TEST
+        }

@@ -133,7 +133,7 @@ def write_run(
     write_history(folder / "history.csv", finished)
     notes = list(ready.notes)
     if table := settings.options.get("corrections"):
-        notes.insert(0, what_changed(Path(table), final.test, ready.examples))
+        notes.insert(0, what_changed(Path(table), folder / "predictions.csv"))
         print(notes[0])
     report = _report(training, results, settings, final.curves, training.frozen(trainer))
     report = replace(report, notes=notes)

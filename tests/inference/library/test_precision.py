@@ -62,3 +62,37 @@ def test_clips_of_a_song_are_one_answer(tmp_path: Path) -> None:
     file.write_text(head + "a/x__0.png,z,x,1,a,0.9,0.1\n")
     with pytest.raises(ValueError, match=r"predictions\.csv"):
         read_held_out(file, ("a", "b"))
+
+
+def several(rng: np.random.Generator, n: int) -> HeldOut:
+    """Songs that have each of two labels with that label's probability squared."""
+    p = rng.random((n, 2))
+    return HeldOut(("a", "b"), p, rng.random((n, 2)) < p**2, np.arange(n).astype(str))
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_each_of_several_labels_is_promised(together: bool) -> None:
+    rng, made, broken = np.random.default_rng(1), 0, 0
+    for _ in range(100):
+        limits = thresholds(several(rng, 2000), 0.9, together=together)
+        for limit in {id(one): one for one in limits.values()}.values():
+            if limit.probability is not None:
+                made += 1
+                broken += true_precision(limit) < 0.9
+    assert made > 70 and broken <= 0.05 * made + 2 * np.sqrt(0.05 * made)
+
+
+def test_a_label_less_likely_than_not_is_never_promised(tmp_path: Path) -> None:
+    file = tmp_path / "predictions.csv"
+    rows = [f"x/{i}__0.png,a;b,{i},1,a,{0.9 - i / 1000},{0.4}" for i in range(100)]
+    file.write_text("path,label,group,split,predicted,a,b\n" + "\n".join(rows) + "\n")
+    found = read_held_out(file, ("a", "b"), several=True)
+    assert found.true.all()
+    limits = thresholds(found, 0.9)
+    assert limits["a"].probability == pytest.approx(0.801)
+    assert limits["b"].probability is None and limits["b"].n == 0
+    with pytest.raises(ValueError, match="a;b are several labels, and the model gives one"):
+        read_held_out(file, ("a", "b"))
+    file.write_text(file.read_text().replace("a;b", "a;c"))
+    with pytest.raises(ValueError, match="a;c is no class"):
+        read_held_out(file, ("a", "b"), several=True)

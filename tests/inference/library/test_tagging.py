@@ -158,19 +158,23 @@ def test_nothing_is_written_where_nothing_can_be_promised(
 
 
 @pytest.mark.parametrize(
-    ("genres", "add", "after"),
+    ("genres", "labels", "add", "after"),
     [
-        ((), False, ("hiphop",)),
-        (("Hip-Hop",), False, ("Hip-Hop",)),
-        (("Rap; Hip Hop",), True, ("Rap; Hip Hop",)),
-        (("Rap",), True, ("Rap", "hiphop")),
-        (("Rap",), False, ("hiphop",)),
+        ((), "hiphop", False, ("hiphop",)),
+        (("Hip-Hop",), "hiphop", False, ("Hip-Hop",)),
+        (("Rap; Hip Hop",), "hiphop", True, ("Rap; Hip Hop",)),
+        (("Rap",), "hiphop", True, ("Rap", "hiphop")),
+        (("Rap",), "hiphop", False, ("hiphop",)),
+        (("Rap",), "", False, ("Rap",)),
+        (("Soul/Hip Hop",), "hiphop soul", False, ("Soul/Hip Hop",)),
+        (("Hip-Hop", "Rap"), "soul hiphop", False, ("soul", "Hip-Hop")),
+        (("Hip-Hop", "Rap"), "soul hiphop", True, ("Hip-Hop", "Rap", "soul")),
     ],
 )
 def test_another_spelling_is_no_change(
-    genres: tuple[str, ...], add: bool, after: tuple[str, ...]
+    genres: tuple[str, ...], labels: str, add: bool, after: tuple[str, ...]
 ) -> None:
-    assert genres_with(genres, "hiphop", add=add) == after
+    assert genres_with(genres, labels.split(), add=add) == after
 
 
 def test_a_file_is_restored_from_any_change() -> None:
