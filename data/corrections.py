@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock
 
 from common.files import digest_of, open_csv
-from common.recordings import labels_of
+from common.recordings import PICTURES, labels_of
 from common.text import printable
 from data.examples import Examples
 
@@ -98,6 +98,21 @@ def read_corrections(
 def file_of(correction: Correction, table: Path) -> Path:
     """Where the corrected file is; the table's folder may have been moved with what is in it."""
     return table.parent / correction.path
+
+
+def sorted_out(
+    files: Mapping[str, Path],
+) -> tuple[dict[str, list[Path]], dict[str, Path], dict[str, str]]:
+    """({digest: its picture}, {digest: what is yet to be drawn}, {digest: why there is neither})."""
+    pictures, recordings, reasons = dict[str, list[Path]](), dict[str, Path](), dict[str, str]()
+    for digest, file in files.items():
+        if not file.is_file():
+            reasons[digest] = "no such file"
+        elif file.suffix.lower() in PICTURES:
+            pictures[digest] = [file]
+        else:
+            recordings[digest] = file
+    return pictures, recordings, reasons
 
 
 def with_corrected(

@@ -15,10 +15,9 @@ from lightning_fabric import Fabric
 
 from common.cli import DONE, INTERRUPTED, SOME_LEFT_OUT
 from common.progress import stage
-from common.recordings import PICTURES
 from data.cache.disk import cache_folder
 from data.config import DataConfig, is_table, parse_size, root_of
-from data.corrections import file_of, read_corrections, with_corrected
+from data.corrections import file_of, read_corrections, sorted_out, with_corrected
 from data.examples import Examples
 from data.image_folder import scan
 from data.images.augment import augmentation_of
@@ -345,15 +344,14 @@ def picture_training(root: Path, data_config: DataConfig, config: TrainConfig) -
 
 def _learning_from(table: Path, examples: Examples, data_config: DataConfig) -> Examples:
     """The examples with the pictures of what the table corrects, drawn as those of the folder."""
-    several, settings = examples.several_labels, rendered_with(examples.root)
-    corrections = read_corrections(table, examples.classes, several=several)
+    settings = rendered_with(examples.root)
+    corrections = read_corrections(table, examples.classes, several=examples.several_labels)
     files = {one.digest: file_of(one, table) for one in corrections}
-    pictures = {k: [f] for k, f in files.items() if f.suffix.lower() in PICTURES and f.is_file()}
-    reasons = {k: "no such file" for k, file in files.items() if not file.is_file()}
+    pictures, recordings, reasons = sorted_out(files)
     songs = {
-        one.digest: (files[one.digest], one.label)
+        one.digest: (recordings[one.digest], one.label)
         for one in corrections
-        if one.digest not in pictures | reasons
+        if one.digest in recordings
     }
     if songs and settings is None:
         raise ValueError(
