@@ -103,7 +103,7 @@ def file_of(correction: Correction, table: Path) -> Path:
 def sorted_out(
     files: Mapping[str, Path],
 ) -> tuple[dict[str, list[Path]], dict[str, Path], dict[str, str]]:
-    """({digest: its picture}, {digest: what is yet to be drawn}, {digest: why there is neither})."""
+    """({digest: its picture}, {digest: what is to be drawn}, {digest: why there is neither})."""
     pictures, recordings, reasons = dict[str, list[Path]](), dict[str, Path](), dict[str, str]()
     for digest, file in files.items():
         if not file.is_file():
