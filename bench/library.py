@@ -42,6 +42,7 @@ from inference.prediction import ClipPrediction, Prediction
 from render.audio.tags import SongTags
 from render.sources.folders import audio_files
 
+PRECISIONS = (0.9, 0.95, 0.99)
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = ("mp3", "flac", "ogg", "opus", "m4a", "wav")
 INDEXED = (
@@ -74,8 +75,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         promises(bench)
-        for n, songs_of_group in ((500, 1), (2000, 1), (2000, 5)):
-            known_promises(n, songs_of_group)
+        for n, songs_of_group in ((500, 1), (2000, 1), (2000, 5), (20_000, 5)):
+            for precision in PRECISIONS:
+                known_promises(precision, n, songs_of_group)
         simulated(bench, folder)
         same = killed_scan(bench, songs, folder) & tagged_and_undone(bench, songs, folder)
         similar.measure(similar.SimilarBench(bench.model), songs, folder)
@@ -110,7 +112,7 @@ def promises(bench: LibraryBench) -> None:
         "precision asked, promised: covered, reached, splits that promise, and reach it in their "
         "fifth, and fall short of it by more than chance (exact binomial test, 5 %)"
     )
-    for precision in (0.9, 0.95, 0.99):
+    for precision in PRECISIONS:
         for together in (False, True):
             rows = [split(held_out, precision, together, seed) for seed in range(bench.splits)]
             n, covered, right = (sum(column) for column in zip(*rows, strict=True))
@@ -123,19 +125,20 @@ def promises(bench: LibraryBench) -> None:
             print(f"{precision:.2f} {name}: {covered / n:.1%}, {reached}, {counts}", flush=True)
 
 
-def known_promises(n: int, songs_of_group: int, n_draws: int = 300) -> None:
-    """Promises of 0.90 where an answer is known to be right with its probability squared."""
+def known_promises(precision: float, n: int, songs_of_group: int, n_draws: int = 300) -> None:
+    """Promises where an answer is known to be right with its probability squared."""
     rng, made, broken = np.random.default_rng(1), 0, 0
     for _ in range(n_draws):
         p = rng.uniform(0.5, 1, n // songs_of_group)
         wrong = np.repeat(rng.random(len(p)) >= p**2, songs_of_group).astype(int)
         rows = np.repeat(np.stack([p, 1 - p], axis=1), songs_of_group, axis=0)
         groups = np.repeat(np.arange(len(p)).astype(str), songs_of_group)
-        limit = thresholds(HeldOut(("a", "b"), rows, wrong, groups), 0.9)["a"].probability
+        limit = thresholds(HeldOut(("a", "b"), rows, wrong, groups), precision)["a"].probability
         if limit is not None:
             made += 1
-            broken += float((np.linspace(limit, 1, 1001) ** 2).mean()) < 0.9
-    print(f"{n} songs in groups of {songs_of_group}: {made} promises of {n_draws}, {broken} broken")
+            broken += float((np.linspace(limit, 1, 1001) ** 2).mean()) < precision
+    drawn = f"{n_draws} draws of {n} songs in groups of {songs_of_group}"
+    print(f"{precision:.2f}, {drawn}: {made} promises, {broken} broken", flush=True)
 
 
 def split(held_out: HeldOut, precision: float, together: bool, seed: int) -> tuple[int, int, int]:
