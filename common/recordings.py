@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -17,10 +18,15 @@ SOUNDS_THROUGH_FFMPEG = frozenset(
 ) | {".xm", ".it", ".mod", ".s3m"}
 SOUNDS = SOUNDS_DIRECT | SOUNDS_THROUGH_FFMPEG
 SEPARATOR = ";"  # between the labels of one song
-LEAST_FOLDERS = 3  # of a class, from which on each may be a song: as many as a split needs
+LEAST_SONGS = 3  # of a class, from which on a folder or slices may be one: as many as a split needs
+N_LOOKED_AT = 1000  # names of a class that tell whether they may number slices
+SOME_SONGS = 5  # from which on names that differ in digits alone may be songs with slices
 Place = tuple[str, str, str]  # a recording's class, the folders between, and its name
 _DIGIT = re.compile(r"\d")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
+_SLICE = re.compile(r"(.*\D)(\d+)[\W_]*")
+_PART = re.compile(r"[^\W_].*[\W\d_]")  # more than a word: a slice is not said of C4
+_END = re.compile(r"[\W_]+$")
 
 
 def split_labels(cell: str) -> tuple[str, ...]:
@@ -70,41 +76,78 @@ def song_groups(recordings: Sequence[str]) -> SongGroups:
     """The songs of recordings <class>/<folders>/<name>, which names of strangers' files tell.
 
     A name is a song, whatever its class and folder: `vocals/song_a` and `drums/song_a`. But where
-    names only count, `rock/07` and `jazz/07` are two. Where names return in folders below a class,
-    `rock/song_a/07` and `rock/song_b/07`, the folder is the song (or the album).
+    names number the slices of songs, `blues.00001.3`, what precedes the number is the song; where
+    they only count, `rock/07` and `jazz/07` are two; and where they return in folders below a
+    class, `rock/song_a/07` and `rock/song_b/07`, the folder is the song (or the album).
     """
     groups = [recording.rpartition("/")[2] for recording in recordings]
-    if len(set(groups)) == len(set(recordings)):  # nearly always
+    names_of: dict[str, set[str]] = {}
+    for recording, name in zip(recordings, groups, strict=True):
+        names_of.setdefault(recording.partition("/")[0], set()).add(name)
+    song_of = _songs_of_slices(names_of)
+    if not song_of and len(set(groups)) == len(set(recordings)):  # nearly always
         return SongGroups(groups)
+    counted = _counted(
+        {kind: {song_of.get(name, name) for name in names} for kind, names in names_of.items()}
+    )
     places = [_place(recording) for recording in recordings]
-    of_class: dict[str, set[Place]] = {}
-    for place in places:
-        of_class.setdefault(place[0], set()).add(place)
-    counted = _counted({kind: {name for *_, name in mine} for kind, mine in of_class.items()})
-    in_folders = _classes_of_song_folders(of_class)
-    notes: dict[str, str] = {}
+    in_folders = _classes_of_song_folders(set(places))
+    first: dict[str, tuple[str, str]] = {}
     for i, (kind, folder, name) in enumerate(places):
+        group, why = song_of.get(name, name), "slice" if name in song_of else ""
         if folder and kind in in_folders:
-            groups[i] = f"{kind}/{folder}"
-            notes.setdefault(
-                "folder",
-                f"names such as {name} return from folder to folder: each folder is taken for one "
-                f"song (group {groups[i]}); if it is not, name the songs",
-            )
-        elif name in counted.get(kind, ()):
-            groups[i] = f"{kind}/{name}"
-            notes.setdefault(
-                "number",
-                f"names such as {name} only count: the same number in another class is taken for "
-                f"another song (group {groups[i]}); if it is the same song, say so",
-            )
-    return SongGroups(groups, tuple(notes.values()))
+            group, why = f"{kind}/{folder}", "folder"
+        elif group in counted.get(kind, ()):
+            group, why = f"{kind}/{group}", why or "number"
+        groups[i] = group
+        if why:
+            first.setdefault(why, (name, group))
+    return SongGroups(groups, tuple(_NOTES[why].format(*names) for why, names in first.items()))
+
+
+_NOTES = {
+    "slice": "names such as {} are taken for slices of one song (group {}); if they are not, name "
+    "the songs",
+    "folder": "names such as {} return from folder to folder: each folder is taken for one song "
+    "(group {}); if it is not, name the songs",
+    "number": "names such as {} only count: the same number in another class is taken for another "
+    "song (group {}); if it is the same song, say so",
+}
 
 
 def _place(recording: str) -> Place:
     kind, _, rest = recording.partition("/")
     folder, _, name = rest.rpartition("/")
     return kind, folder, name or kind
+
+
+def _songs_of_slices(names_of: dict[str, set[str]]) -> dict[str, str]:
+    """{name: its song} of names that number the slices of songs, in half of the classes.
+
+    Most names of such a class end in a number. The numbers return from song to song, and there are
+    more songs than numbers, or five at least that differ in digits alone.
+    """
+    song_of: dict[str, str] = {}
+    n_classes = 0
+    for names in names_of.values():
+        some = _slices(islice(names, N_LOOKED_AT))  # of a million names, all take seconds
+        if len({match[1] for match in some}) < LEAST_SONGS:
+            continue
+        matches = _slices(names)
+        songs, numbers = ({match[i] for match in matches} for i in (1, 2))
+        if len(songs) < LEAST_SONGS or len(matches) < 2 * max(len(songs), len(numbers)):
+            continue
+        mine = {m[0]: _END.sub("", m[1]) for m in matches if _PART.search(m[1])}
+        many = len(songs) > len(numbers) or (len(songs) >= SOME_SONGS and bool(_alike(songs)[1]))
+        if many and 2 * len(mine) > len(names):
+            n_classes += 1
+            song_of |= mine
+    return song_of if 2 * n_classes >= len(names_of) else {}
+
+
+def _slices(names: Iterable[str]) -> list[re.Match[str]]:
+    """(before its last number, that number) of each name that ends in one."""
+    return [match for name in names if (match := _SLICE.fullmatch(name))]
 
 
 def _counted(names_of: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -137,20 +180,21 @@ def _alike(names: Collection[str]) -> tuple[str, set[str]]:
     return (text, mine) if 2 * len(mine) > len(names) else ("", set())
 
 
-def _classes_of_song_folders(of_class: dict[str, set[Place]]) -> set[str]:
+def _classes_of_song_folders(places: set[Place]) -> set[str]:
     """The classes whose folders are songs: the names in them return from folder to folder.
 
     So may those of variants, `rock/original/07` and `rock/noisy/07`, but not with two of these
     signs: names that are all alike, more folders than names, folders that no other class has.
     """
-    n_classes = Counter(
-        folder for mine in of_class.values() for folder in {folder for _, folder, _ in mine}
-    )
+    n_classes = Counter(folder for _, folder in {(kind, folder) for kind, folder, _ in places})
+    below_of: dict[str, list[tuple[str, str]]] = {}
+    for kind, folder, name in places:
+        if folder:
+            below_of.setdefault(kind, []).append((folder, name))
     found = set()
-    for kind, mine in of_class.items():
-        below = [(folder, name) for _, folder, name in mine if folder]
+    for kind, below in below_of.items():
         folders, names = ({part[i] for part in below} for i in (0, 1))
-        if len(folders) < LEAST_FOLDERS or len(below) < 2 * len(names):
+        if len(folders) < LEAST_SONGS or len(below) < 2 * len(names):
             continue
         own = 2 * sum(n_classes[folder] > 1 for folder in folders) < len(folders)
         signs = (bool(_alike(names)[1]), len(folders) > len(names), own)

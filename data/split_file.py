@@ -109,4 +109,7 @@ def _check(file: Path, part: np.ndarray, groups: np.ndarray) -> None:
     seen: dict[str, str] = {}
     for group, value in zip(groups, part, strict=True):
         if value != UNUSED and seen.setdefault(group, value) != value:
-            raise ValueError(f"{file} puts group {group} in both {seen[group]} and {value}: a leak")
+            raise ValueError(
+                f"{file} puts group {group} in both {seen[group]} and {value}: a leak; "
+                "--group none takes it as it is"
+            )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from common.country import countries_of, point_of
+from common.recordings import LEAST_SONGS, PICTURES, SOUNDS, recording_of, song_groups
 from data.examples import Examples
 from data.tabular.csv_file import (
     NAMES,
@@ -38,8 +39,9 @@ class Table:
 def read_table(file: Path, label: str, group: str, *, has_header: bool = True) -> Table:
     """The table in `file`, whose column `label` is the class.
 
-    group: the column that may not straddle a split; "group" is optional: without it each row stands
-    alone, as with "none". A label `country` that is no column comes from latitude and longitude, in
+    group: the column that may not straddle a split; "group" is optional: without it rows are of
+    songs as the names of their files tell (`song_groups`), or each stands alone, as with "none". A
+    label `country` that is no column comes from latitude and longitude, in
     a file without a header from its last two columns, as UCI's "Geographical Original of Music" has
     them. Text, constant and empty columns and numbers of rows are dropped and said, as are rows
     without a label. Raises ValueError for a missing file or column, and when there are not two
@@ -65,8 +67,10 @@ def read_table(file: Path, label: str, group: str, *, has_header: bool = True) -
             f"{file}: column {label} needs at least two classes; it has {some_of(classes)}"
         )
     paths = row_names(header, named)
-    apart = group == "none" or group not in header
-    groups = paths if apart else np.array([row[group].strip() for row in named])
+    if group in header:
+        groups = np.array([row[group].strip() for row in named])
+    else:
+        groups = paths if group == "none" else _songs(header, named, label, paths, notes)
     labels = np.array([classes.index(row[label].strip()) for row in named], dtype=np.int64)
     place = COORDINATES if label == "country" else ()  # they would give the class away
     taken = {label, group, "group", *NAMES, *place}
@@ -77,6 +81,36 @@ def read_table(file: Path, label: str, group: str, *, has_header: bool = True) -
     alone = np.zeros(len(named), dtype=bool)
     examples = Examples(file, classes, paths, labels, groups, paths, alone)
     return Table(examples, values, columns, notes)
+
+
+def _songs(
+    header: list[str], rows: list[dict[str, str]], label: str, alone: np.ndarray, notes: list[str]
+) -> np.ndarray:
+    """The song of each row, str (n,), by the name of its file; `alone` where every row has one."""
+    column = next((name for name in NAMES if name in header), None)
+    if column is None:
+        return alone
+    stems = [recording_of(f"{row[label].strip()}/{_stem(row[column])}.x") for row in rows]
+    found = song_groups(stems)
+    of_class: dict[str, set[str]] = {}
+    for row, song in zip(rows, found.groups, strict=True):
+        of_class.setdefault(row[label], set()).add(song)
+    n_songs = len(set(found.groups))
+    if n_songs == len(rows) or min(map(len, of_class.values())) < LEAST_SONGS:
+        return alone
+    notes += [f"{note} in a column group" for note in found.notes]
+    if not found.notes:
+        notes.append(
+            f"rows with the same {column} are one group: {n_songs} groups of {len(rows)} rows"
+        )
+    return np.array(found.groups)
+
+
+def _stem(name: str) -> str:
+    """The name of a file without folders and type."""
+    name = name.strip().replace("\\", "/").rpartition("/")[2]
+    stem, dot, end = name.rpartition(".")
+    return stem if dot and f".{end.lower()}" in (*PICTURES, *SOUNDS) else name
 
 
 def _numbers(

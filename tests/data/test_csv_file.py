@@ -117,3 +117,34 @@ def test_a_geocoders_default_point_is_no_country(file: Path) -> None:
     file.write_text("\n".join(line.replace(".", ",") for line in [*lines, "1,5;9;0,0;0,0"]))
     table = read_table(file, "country", "group")
     assert table.examples.classes == ("Brazil", "Japan") and len(table.examples) == 8
+
+
+def test_rows_of_slices_of_a_song_are_one_group(tmp_path: Path) -> None:
+    """GTZAN's features_3_sec.csv has ten rows of each song: alone, they were on all sides."""
+    file = tmp_path / "features_3_sec.csv"
+    rows = [f"{kind}.{song:05}.{part}.wav,{song + part / 10},{kind}"
+            for kind in ("jazz", "rock") for song in range(6) for part in range(10)]  # fmt: skip
+    file.write_text("\n".join(["filename,tempo,label", *rows]))
+    table = read_table(file, "label", "group")
+    assert sorted(set(table.examples.groups)) == [
+        f"{kind}.{song:05}" for kind in ("jazz", "rock") for song in range(6)
+    ]
+    assert "slices of one song" in table.notes[-1] and "column group" in table.notes[-1]
+    alone = read_table(file, "label", "none")
+    assert len(set(alone.examples.groups)) == 120 and not alone.notes
+
+
+def test_rows_of_one_file_are_one_group(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    rows = [f"{kind}{song}.mp3,{song + part / 10},{kind}"
+            for kind in ("jazz", "rock") for song in range(4) for part in range(3)]  # fmt: skip
+    file.write_text("\n".join(["file,tempo,label", *rows]))
+    table = read_table(file, "label", "group")
+    assert len(set(table.examples.groups)) == 8
+    assert table.notes == ["rows with the same file are one group: 8 groups of 24 rows"]
+
+
+def test_rows_of_songs_of_their_own_stand_alone(file: Path) -> None:
+    file.write_text("id,tempo,label\n" + "\n".join(f"{i},{i * i},{'ab'[i % 2]}" for i in range(20)))
+    table = read_table(file, "label", "group")
+    assert table.examples.groups.tolist() == table.examples.paths.tolist()

@@ -58,9 +58,9 @@ def test_group_is_the_name_up_to_the_double_underscore(image_folder: Path) -> No
 
 def test_group_is_the_stem_without_a_double_underscore(image_folder: Path) -> None:
     for file in sorted(image_folder.rglob("*.png")):
-        file.rename(file.with_name(file.name.replace("__", "_")))
+        file.rename(file.with_name(file.name.replace("__", "_") + f"{file.stem[-1] * 3}x.png"))
     examples = scan(image_folder)
-    assert examples.groups[0] == "blues0_0"
+    assert examples.groups[0] == "blues0_0.png000x"
     assert len(set(examples.groups)) == 18
 
 
@@ -166,6 +166,39 @@ def test_folders_of_variants_are_no_songs(tmp_path: Path, names: list[str]) -> N
     )  # fmt: skip
     assert {str(group).rpartition("/")[2] for group in examples.groups} == set(names)
     assert len(set(examples.groups)) == len(names) * (1 if names[0] == "song_a" else 2)
+
+
+SLICED = ("{kind}.{song:05}.{part}.png", "song{song}_seg{part}.png", "{song:03}-{part}.png",
+          "{kind} {word} ({part}).png")  # fmt: skip
+WORDS = ("Blue", "Red", "Sun", "Moon", "Tree", "Snow")
+
+
+@pytest.mark.parametrize("name", SLICED)
+def test_numbered_slices_of_a_song_are_one_group(tmp_path: Path, name: str) -> None:
+    """GTZAN in slices of 3 s is blues.00000.0 to .9: each a group, every song was on both sides."""
+    parts = {
+        f"{kind}/{name.format(kind=kind, song=i, word=word, part=part)}": f"{kind}{word}"
+        for kind in ("jazz", "rock") for i, word in enumerate(WORDS) for part in range(4)
+    }  # fmt: skip
+    examples = scanned(tmp_path, *parts)
+    songs = [parts[path] for path in examples.paths]
+    assert len(set(examples.groups)) == len(set(zip(examples.groups, songs, strict=True))) == 12
+    [note] = examples.notes
+    assert "slices of one song" in note
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"cd{cd}_track{i:02}" for cd in (1, 2, 3) for i in range(12)],  # few songs of many slices?
+        [f"{note}{octave}" for note in "CDEFGAB" for octave in range(3)],
+        [f"Symphony No {i}" for i in range(9)] + [f"Opus {i}" for i in range(9)],
+        [f"{i:x}{i * i % 97}" for i in range(60, 90)],
+    ],
+)
+def test_other_numbers_at_the_end_are_no_slices(tmp_path: Path, names: list[str]) -> None:
+    examples = scanned(tmp_path, *(f"a/{name}.png" for name in names), "b/x.png", "b/y.png")
+    assert len(set(examples.groups)) == len(names) + 2 and not examples.notes
 
 
 def test_groups_of_the_table_go_before_names_that_count(tmp_path: Path) -> None:
