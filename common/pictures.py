@@ -18,6 +18,10 @@ MAX_GIF_PREFACE = 2**20  # bytes before the first picture: Pillow's time for com
 MAX_RLE_BYTES = 2**23  # of a BMP in runs, which Pillow decodes one by one in Python: some 5 s
 CLEAR = 0.8  # part of the outermost lines of a transparent figure, whatever text touches them
 ROWS = 256  # that are converted at a time
+BLOCK = 2**26  # bytes of memory that Pillow takes at a time for a large picture
+
+# Blocks of 32 MiB or less stay with the thread that decoded, once they were used, on every core.
+Image.core.set_block_size(BLOCK)  # type: ignore[attr-defined]
 
 
 class _Budget:
@@ -101,11 +105,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     16-bit and float grey is scaled by its type's range, where Pillow would clip it at 255;
     transparency is laid on black, the colour of silence, so that the hidden colour under
     transparent pixels does not matter, and on white where all margins are transparent, as those of
-    figures are. Strip by strip: at no time are there more copies than two.
+    figures are. Strip by strip: at no time are there more copies than two. A picture that is RGB
+    is returned itself, and closes with its file.
     """
     deep = image.mode.startswith(("I", "F"))
     if not deep and not image.has_transparency_data:
-        return image.convert("RGB")
+        image.load()
+        return image if image.mode == "RGB" else image.convert("RGB")
     top = _brightest(image) if deep else 0.0
     rgb = Image.new("RGB", image.size)
     paper = (0, 0, 0, 255) if deep or not _has_clear_margins(image) else (255, 255, 255, 255)

@@ -12,10 +12,11 @@ from PIL import Image
 from common.pictures import open_picture
 from common.progress import tracked
 from data.images.colour_map import nearest_colour_map
-from data.images.read import read_within
+from data.images.read import looked_at
 
 THUMBNAIL = (96, 64)  # width, height
 EDGE = 2  # outermost rows and columns that count as the edge
+STRIP = 64  # rows whose colours are counted at a time
 NO_COLOUR = -1024  # stands in a colour table for a grey level that no pixel has
 
 
@@ -42,20 +43,21 @@ class Appearance:
 
 def measure_appearance(file: Path) -> Appearance:
     """The look of a picture file; ValueError if it is unreadable."""
-    pixels = read_within(file)
     with open_picture(file) as image:
-        file_format, mode, (width, height) = str(image.format), image.mode, image.size
+        header = (str(image.format), image.mode, *image.size)
+    with looked_at(file) as pixels:
+        return _measured(pixels, header, file.stat().st_size)
+
+
+def _measured(pixels: np.ndarray, header: tuple[str, str, int, int], n_bytes: int) -> Appearance:
     picture = Image.fromarray(pixels).convert("L")
     grey = np.asarray(picture)
     edge_lines = (grey[:EDGE], grey[-EDGE:], grey[:, :EDGE], grey[:, -EDGE:])
     quartiles = np.quantile(grey[::4, ::4], (0.25, 0.5, 0.75))
     return Appearance(
-        file_format,
-        mode,
-        width,
-        height,
-        file.stat().st_size,
-        np.array([*picture.getextrema(), grey.mean(), grey.std(), *quartiles]),
+        *header,
+        n_bytes,
+        np.array([*picture.getextrema(), grey.mean(), _deviation(picture), *quartiles]),
         np.array([figure for line in edge_lines for figure in (line.mean(), line.std())]),
         _colour_table(pixels[::2, ::2], grey[::2, ::2]),
         nearest_colour_map(pixels),
@@ -63,15 +65,23 @@ def measure_appearance(file: Path) -> Appearance:
     )
 
 
+def _deviation(grey: Image.Image) -> float:
+    """The standard deviation of the levels, without a copy in float64 of each pixel."""
+    n, levels = np.array(grey.histogram(), dtype=float), np.arange(256)
+    mean = np.average(levels, weights=n)
+    return float(np.average((levels - mean) ** 2, weights=n) ** 0.5)
+
+
 def _colour_table(pixels: np.ndarray, grey: np.ndarray) -> np.ndarray:
-    level = grey.ravel()
-    red, green, blue = (pixels[..., i].ravel().astype(np.int16) for i in range(3))
-    n = np.bincount(level, minlength=256)
-    tables = []
-    for difference in (red - green, green - blue):
-        total = np.bincount(level, weights=difference, minlength=256)
-        tables.append(np.where(n > 0, np.round(total / np.maximum(n, 1)), NO_COLOUR))
-    return np.concatenate(tables).astype(np.int16)
+    n, totals = np.zeros(256, int), np.zeros((2, 256))
+    for y in range(0, len(grey), STRIP):  # whole, there would be copies of eight bytes a pixel
+        level = grey[y : y + STRIP].ravel()
+        red, green, blue = (pixels[y : y + STRIP, :, i].ravel().astype(np.int16) for i in range(3))
+        n += np.bincount(level, minlength=256)
+        for total, difference in zip(totals, (red - green, green - blue), strict=True):
+            total += np.bincount(level, weights=difference, minlength=256)
+    tables = np.where(n > 0, np.round(totals / np.maximum(n, 1)), NO_COLOUR)
+    return tables.ravel().astype(np.int16)
 
 
 def measure_appearances(files: Sequence[Path]) -> list[Appearance]:

@@ -13,7 +13,7 @@ from data.audit.duplicates import Duplicate, Tier
 from data.audit.label_errors import LabelIssue
 from data.audit.shortcuts import Shortcut
 from data.images.frame import Box
-from data.images.read import picture_sizes, read_picture
+from data.images.read import looked_at, picture_sizes
 
 THUMBNAIL_WIDTH = 160
 EXAMPLE_WIDTH = 360  # pixels of the picture on which the frame is shown
@@ -108,8 +108,8 @@ class AuditReport:
 
 
 def _thumbnail(found: Audit, path: str) -> Thumbnail:
-    pixels = read_picture(found.examples.root / path)
-    return Thumbnail(path, thumbnail_uri(pixels, width=THUMBNAIL_WIDTH))
+    with looked_at(found.examples.root / path) as pixels:
+        return Thumbnail(path, thumbnail_uri(pixels, width=THUMBNAIL_WIDTH))
 
 
 def _pair(found: Audit, pair: Duplicate) -> DuplicatePair:
@@ -134,17 +134,15 @@ def _example(found: Audit) -> DrawingExample | None:
     paths = [str(path) for path in examples.paths[:N_LOOKED_AT]]
     sizes = picture_sizes([examples.root / path for path in paths])
     framed = (i for i, size in enumerate(sizes) if size in cropped)
-    path = paths[next(framed, 0)]
-    pixels = read_picture(examples.root / path)
-    if box := cropped.get(pixels.shape[1::-1]):
-        pixels = _with_frame(pixels, box)
-    return DrawingExample(
-        Thumbnail(path, thumbnail_uri(pixels, width=EXAMPLE_WIDTH)),
-        Thumbnail(
-            path,
-            thumbnail_uri(read_picture(examples.root / path, drawing=drawing), width=EXAMPLE_WIDTH),
-        ),
-    )
+    i = next(framed, 0)
+    path, size = paths[i], sizes[i]
+    with looked_at(examples.root / path) as pixels:
+        if size and (box := cropped.get(size)):
+            height, width = pixels.shape[:2]
+            pixels = _with_frame(pixels, box.scaled(width / size[0], height / size[1]))
+        file = Thumbnail(path, thumbnail_uri(pixels, width=EXAMPLE_WIDTH))
+    with looked_at(examples.root / path, drawing) as pixels:
+        return DrawingExample(file, Thumbnail(path, thumbnail_uri(pixels, width=EXAMPLE_WIDTH)))
 
 
 def _with_frame(pixels: np.ndarray, box: Box) -> np.ndarray:

@@ -31,6 +31,7 @@ SHOWN = "magma"  # what `python -m render` draws, and 1 % more accurate than gre
 COLOUR_MAP_DISTANCE = 12  # mean distance in RGB steps of pixels that are drawn with a map
 NO_FARTHER = 2  # RGB steps by which the expected map may fit worse than the best one
 BITS = 6  # of each channel by which a colour is looked up: 262,144 colours
+STRIP = 64  # rows that are looked up at a time
 COLUMNS, ROWS = 200, 32  # about which a picture is reduced to before its changes are measured
 
 
@@ -89,8 +90,13 @@ def levels_of(pixels: np.ndarray, name: str) -> np.ndarray:
     """The levels uint8 (H, W) that a picture uint8 (H, W, 3) shows in a colour map."""
     if name == "gray":
         return np.asarray(Image.fromarray(pixels).convert("L"))
-    red, green, blue = (pixels[..., i].astype(np.int32) >> (8 - BITS) for i in range(3))
-    return levels_by_colour(name)[(red << 2 * BITS) | (green << BITS) | blue]
+    table = levels_by_colour(name)
+    levels = np.empty(pixels.shape[:2], np.uint8)
+    for y in range(0, len(pixels), STRIP):  # else there are five copies of four bytes a pixel
+        strip = pixels[y : y + STRIP]
+        red, green, blue = (strip[..., i].astype(np.int32) >> (8 - BITS) for i in range(3))
+        levels[y : y + STRIP] = table[(red << 2 * BITS) | (green << BITS) | blue]
+    return levels
 
 
 def recoloured(levels: np.ndarray, name: str = SHOWN) -> np.ndarray:

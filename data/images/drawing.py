@@ -167,37 +167,60 @@ class Drawing:
 PLAIN = Drawing()
 
 
-def drawing_of(
-    pictures: Sequence[tuple[Size, Sequence[np.ndarray]]],
-    *,
-    crop: bool,
-    flip: bool,
-    shown: str = SHOWN,
-) -> Drawing:
-    """How pictures are drawn: of each (width, height) some, uint8 (H, W, 3).
+class Colours(NamedTuple):
+    """The colour map of one picture, and the `attack` and `slope` of its levels; 0 of "other"."""
+
+    name: str
+    rise: float
+    fall: float
+
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> "Colours":
+        """Of a picture's data uint8 (H, W, 3)."""
+        name = nearest_colour_map(pixels)
+        if name == OTHER:
+            return cls(name, 0.0, 0.0)
+        levels = levels_of(pixels, name)
+        return cls(name, attack(levels), slope(levels))
+
+
+class Look(NamedTuple):
+    """What some pictures of one size look like."""
+
+    frame: Frame
+    colours: list[Colours]
+
+
+def look_at(size: Size, pictures: Sequence[np.ndarray], *, crop: bool) -> Look | None:
+    """Look at pictures uint8 (H, W, 3) whose files have `size`, at that or smaller; None of none.
+
+    crop: whether frames are looked for.
+    """
+    if not pictures:
+        return None
+    height, width = pictures[0].shape[:2]
+    box = (find_frame(pictures) if crop else None) or Box(0, 0, width, height)
+    colours = [Colours.of(box.of(one)) for one in pictures]
+    if (width, height) != size:
+        box = box.scaled(size[0] / width, size[1] / height)
+    return Look(Frame(size, box), colours)
+
+
+def drawing_of(looks: Sequence[Look], *, crop: bool, flip: bool, shown: str = SHOWN) -> Drawing:
+    """How the pictures of a folder are drawn, by some of each of its sizes.
 
     shown: the map in whose colours the network is to see them.
     """
-    frames = tuple(
-        Frame(size, (find_frame(some) if crop else None) or Box(0, 0, *size))
-        for size, some in pictures
-    )
-    data = [
-        frame.box.of(one) for frame, (_, some) in zip(frames, pictures, strict=True) for one in some
-    ]
-    names = [nearest_colour_map(pixels) for pixels in data]
-    known = [name for name in names if name != OTHER]
-    if len(known) < SAME_MAP * len(names) or not known:
+    frames = tuple(look.frame for look in looks)
+    colours = [one for look in looks for one in look.colours]
+    known = [one.name for one in colours if one.name != OTHER]
+    if len(known) < SAME_MAP * len(colours) or not known:
         return Drawing(frames, crop, flip=flip, shown=shown)
     colour_map = max(sorted(set(known)), key=known.count)
-    levels = [
-        levels_of(pixels, name)
-        for pixels, name in zip(data, names, strict=True)
-        if name == colour_map
-    ]
-    rises = np.array([attack(one) for one in levels])
+    rises = np.array([one.rise for one in colours if one.name == colour_map])
     inverted = bool(rises.mean() < -CLEAR_ATTACK / 2 and (rises < 0).mean() > 0.8)
-    falls = np.array([slope(one) for one in levels]) * (-1 if inverted else 1)
+    falls = np.array([one.fall for one in colours if one.name == colour_map])
+    falls *= -1 if inverted else 1
     side: Literal["", "below", "above"] = ""
     if abs(falls.mean()) > CLEAR_SLOPE / 2 and (falls * falls.mean() > 0).mean() > 0.8:
         side = "below" if falls.mean() > 0 else "above"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.progress import tracked
 from data.images.drawing import PLAIN, Drawing
-from data.images.read import read_within
+from data.images.read import looked_at
 
 THUMBNAIL = (64, 16)  # width, height: what happens when counts more than at which pitch
 MOST_COMPARED = 200_000  # every picture with every other: minutes on two cores
@@ -59,7 +59,8 @@ def fingerprints(
 
     def one(i: int) -> tuple[bytes, np.ndarray, bool] | None:
         try:
-            return fingerprint(read_within(files[i], drawing))
+            with looked_at(files[i], drawing) as pixels:
+                return fingerprint(pixels)
         except ValueError as error:
             failures[i] = str(error)
             return None

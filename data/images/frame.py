@@ -23,6 +23,7 @@ SPINE = 0.008  # part of an axis that the line around the data may be thick
 MANY = 8  # pictures of one size that show what all have in common
 SHARP = 0.8  # how solid the first lines of the data are, in parts of all of it
 ALWAYS = 0.9  # part of the pictures that a tick or label is in
+STRIP = 64  # lines that are measured at a time: as float32, pixels take four times the memory
 MARKED = 5e-4  # part of a margin that ticks and labels take
 
 
@@ -59,7 +60,7 @@ def find_frame(pictures: Sequence[np.ndarray]) -> Box | None:
     """
     stack = np.stack(pictures)
     for background in _backgrounds(stack):
-        distance = np.abs(stack.astype(np.int16) - background).max(axis=3)  # (n, H, W)
+        distance = _distance(stack, background)
         box = _data_box(distance)
         if box and _is_frame(stack, distance, box):
             return _without_spines(stack, distance, box)
@@ -83,6 +84,16 @@ def _backgrounds(stack: np.ndarray) -> list[np.ndarray]:
         else:
             found.append((1, colour))
     return [colour for _, colour in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _distance(stack: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The largest difference uint8 (n, H, W) of a channel of (n, H, W, 3) from a colour."""
+    largest = np.zeros(stack.shape[:3], np.uint8)
+    for i, level in enumerate(background.astype(np.uint8)):
+        channel = stack[..., i]
+        distance = np.where(channel > level, channel - level, level - channel)
+        np.maximum(largest, distance, out=largest)
+    return largest
 
 
 def _data_box(distance: np.ndarray) -> Box | None:
@@ -203,13 +214,19 @@ def _drawn_upon(distance: np.ndarray) -> Box | None:
 
 def _without_spines(stack: np.ndarray, distance: np.ndarray, box: Box) -> Box:
     """The box less the lines around the data: of one colour, or blurred with the background."""
-    pixels = stack[:, box.top : box.bottom, box.left : box.right].astype(np.float32)
+    pixels = stack[:, box.top : box.bottom, box.left : box.right]
     blurred = box.of((distance <= FADES).mean(axis=0))
-    lines_across = (pixels.std(axis=(0, 2)).max(axis=1), blurred.mean(axis=1))
-    lines_down = (pixels.std(axis=(0, 1)).max(axis=1), blurred.mean(axis=0))
+    lines_across = (_deviations(pixels), blurred.mean(axis=1))
+    lines_down = (_deviations(pixels.transpose(0, 2, 1, 3)), blurred.mean(axis=0))
     top, bottom = _spines(*lines_across)
     left, right = _spines(*lines_down)
     return Box(box.left + left, box.top + top, box.right - right, box.bottom - bottom)
+
+
+def _deviations(pixels: np.ndarray) -> np.ndarray:
+    """The largest deviation of a channel in each line, float32 (lines,), of (n, lines, W, 3)."""
+    strips = (pixels[:, i : i + STRIP].astype(np.float32) for i in range(0, pixels.shape[1], STRIP))
+    return np.concatenate([strip.std(axis=(0, 2)).max(axis=1) for strip in strips])
 
 
 def _spines(deviation: np.ndarray, blurred: np.ndarray) -> tuple[int, int]:

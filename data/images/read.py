@@ -1,7 +1,9 @@
 """Any picture file to RGB pixels, with Pillow and numpy only: ONNX prediction has no torch."""
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
@@ -15,7 +17,7 @@ from common.files import check_regular
 from common.pictures import open_picture, to_rgb
 from common.recordings import PICTURES
 from data.images.colour_map import SHOWN
-from data.images.drawing import PLAIN, Drawing, drawing_of
+from data.images.drawing import PLAIN, Drawing, drawing_of, look_at
 
 MAX_SIDE, MAX_INPUT_PIXELS = 16_384, 4096 * 4096  # of a network's input; more is an error
 N_MEASURED = 1000  # pictures, spread over all, whose sizes are read
@@ -73,23 +75,59 @@ def read_picture(
     the colour of silence, so that the hidden colour under transparent pixels does not matter.
     Raises ValueError that names the file when it is no readable picture.
     """
+    with _held(path, canvas, drawing) as pixels:
+        return pixels
+
+
+@contextmanager
+def looked_at(path: Path, drawing: Drawing = PLAIN) -> Iterator[np.ndarray]:
+    """`read_picture` at the file's size, or at half, a third, ... if it has over MOST_LOOKED_AT.
+
+    Inside, its pixels count as being decoded: what is looked at on all cores at once, and the
+    copies that looking takes, would else be gigabytes. So open no other picture there.
+    """
+    width, height = _size(path) or (0, 0)
+    part = _reduced_by(width * height)
+    canvas = (-(-width // part), -(-height // part)) if part > 1 else None
+    with _held(path, canvas, drawing) as pixels:
+        yield pixels
+
+
+@contextmanager
+def _held(
+    path: str | Path, canvas: tuple[int, int] | None, drawing: Drawing
+) -> Iterator[np.ndarray]:
+    """What `read_picture` gives; inside, the pixels of the file count as being decoded."""
     check_regular(path)
-    try:
-        with open_picture(path) as image:
-            size = image.size
-            if canvas and image.format == "JPEG" and (box := drawing.box_of(size)):
-                # The decoder halves for free; twice the canvas is left so that resizing smooths.
-                (width, height), (across, down) = box.size, size
-                image.draft(None, (2 * canvas[0] * across // width, 2 * canvas[1] * down // height))
-            rgb = to_rgb(image)
-            if canvas and (n := rgb.width * rgb.height) > MOST_LOOKED_AT:  # few copies of it whole
-                rgb = rgb.reduce(math.ceil((n / MOST_LOOKED_AT) ** 0.5))
-            # here, while its pixels count: many large ones at once would else be whole in memory
-            return at_canvas(rgb, size, canvas, drawing)
-    except UnidentifiedImageError:
-        raise ValueError(f"{path}: not a picture; expected one of {' '.join(PICTURES)}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: unreadable picture ({error})") from None
+    with ExitStack() as held:
+        try:
+            image = held.enter_context(open_picture(path))
+            pixels = _decoded(image, canvas, drawing)
+            image.close()  # what was decoded goes; its share of the memory is for looking at it
+        except UnidentifiedImageError:
+            expected = " ".join(PICTURES)
+            raise ValueError(f"{path}: not a picture; expected one of {expected}") from None
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise ValueError(f"{path}: unreadable picture ({error})") from None
+        yield pixels
+
+
+def _decoded(image: Image.Image, canvas: tuple[int, int] | None, drawing: Drawing) -> np.ndarray:
+    size = image.size
+    if canvas and image.format == "JPEG" and (box := drawing.box_of(size)):
+        # The decoder halves for free; twice the canvas is left so that resizing smooths.
+        (width, height), (across, down) = box.size, size
+        image.draft(None, (2 * canvas[0] * across // width, 2 * canvas[1] * down // height))
+    rgb = to_rgb(image)
+    if canvas and (part := _reduced_by(rgb.width * rgb.height)) > 1:  # few copies of it whole
+        rgb = rgb.reduce(part)
+        image.close()
+    return at_canvas(rgb, size, canvas, drawing)
+
+
+def _reduced_by(n_pixels: int) -> int:
+    """The part of both sides, 1 / this, at which so many pixels are MOST_LOOKED_AT or fewer."""
+    return max(1, math.ceil((n_pixels / MOST_LOOKED_AT) ** 0.5))
 
 
 def at_canvas(
@@ -122,17 +160,6 @@ def canvas_for(sizes: list[tuple[int, int]], width: int, height: int) -> tuple[i
     return min(common[0], 2 * width), min(common[1], 2 * height)
 
 
-def read_within(path: Path, drawing: Drawing = PLAIN) -> np.ndarray:
-    """`read_picture` at the file's size, or at MOST_LOOKED_AT pixels of its shape if it has more.
-
-    What is looked at on all cores at once would else be gigabytes.
-    """
-    size = _size(path) or (0, 0)
-    scale = (MOST_LOOKED_AT / max(1, size[0] * size[1])) ** 0.5
-    canvas = (max(1, int(size[0] * scale)), max(1, int(size[1] * scale)))
-    return read_picture(path, canvas if scale < 1 else None, drawing)
-
-
 def picture_sizes(files: list[Path]) -> list[tuple[int, int] | None]:
     """(width, height) of each file from its header; None where there is no readable header."""
 
@@ -163,22 +190,27 @@ def find_drawing(
         if size:
             files_of.setdefault(size, []).append(file)
     commonest = sorted(files_of.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_SIZES]
-    pictures = []
-    for size, found in commonest:
+    looks = []
+    for size, found in commonest:  # no two sizes at once: forty million pixels are enough
         most = int(np.clip(MOST_PIXELS / (size[0] * size[1]), 1, MOST_TOGETHER))
         chosen = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
-        with ThreadPoolExecutor(cpu_count()) as pool:
-            pixels = [p for p in pool.map(_readable, [found[i] for i in chosen]) if p is not None]
-        if pixels:
-            pictures.append((size, pixels))
-    return drawing_of(pictures, crop=crop, flip=flip, shown=shown)
+        if look := look_at(size, _readable([found[i] for i in chosen]), crop=crop):
+            looks.append(look)
+    return drawing_of(looks, crop=crop, flip=flip, shown=shown)
 
 
-def _readable(file: Path) -> np.ndarray | None:
-    try:
-        return read_picture(file)
-    except ValueError:
-        return None
+def _readable(files: list[Path]) -> list[np.ndarray]:
+    """Those of the pictures that can be read, as `looked_at` gives them."""
+
+    def one(file: Path) -> np.ndarray | None:
+        try:
+            with looked_at(file) as pixels:
+                return pixels
+        except ValueError:
+            return None
+
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        return [pixels for pixels in pool.map(one, files) if pixels is not None]
 
 
 def list_pictures(folder: Path) -> list[Path]:

@@ -19,8 +19,10 @@ from data.audit.label_errors import (
     label_issues_in,
     probability_of_error,
 )
+from data.audit.report import write_page
 from data.image_folder import scan
 from data.images.colour_map import COLOUR_MAPS, nearest_colour_map
+from tests.damage import at_most
 from tests.helpers import ROOT, run_module
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
@@ -125,6 +127,21 @@ def test_a_look_states_the_file_and_its_edge(tmp_path: Path) -> None:
     assert look.n_bytes == (tmp_path / "x.png").stat().st_size
     assert look.brightness[:3].tolist() == [100, 200, 110]
     assert look.edges == pytest.approx([200, 0, 100, 0, 110, 30, 110, 30])
+
+
+def test_very_large_pictures_are_looked_at_one_after_the_other(tmp_path: Path) -> None:
+    """Nine of 49 million pixels took 1 GB, and more on more cores."""
+    pixels = np.zeros((4900, 4900, 3), np.uint8)
+    pixels[500:4500, 500:4500] = 50 + np.arange(4000)[:, None, None] // 20
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / name, compress_level=1)
+    examples = scan(tmp_path)
+    with at_most(450, 60):
+        found = audit(examples)
+        write_page(tmp_path / "a.html", found)
+    assert found.drawing.frames[0].box == pytest.approx((500, 500, 4500, 4500), abs=40)
+    assert {(one.width, one.height) for one in found.appearances} == {(4900, 4900)}
 
 
 def test_drawn_axes_are_named(tmp_path: Path) -> None:
