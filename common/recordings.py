@@ -4,7 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,9 @@ SOUNDS_THROUGH_FFMPEG = frozenset(
 ) | {".xm", ".it", ".mod", ".s3m"}
 SOUNDS = SOUNDS_DIRECT | SOUNDS_THROUGH_FFMPEG
 SEPARATOR = ";"  # between the labels of one song
+# What folders and cells call the parts of a split.
+PARTS = dict.fromkeys(("val", "valid", "validation", "dev"), "validation")
+PARTS |= dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("test", "testing"), "test")
 LEAST_SONGS = 3  # of a class, from which on a folder or slices may be one: as many as a split needs
 N_LOOKED_AT = 1000  # names of a class that tell whether they may number slices
 SOME_SONGS = 5  # from which on names that differ in digits alone may be songs with slices
@@ -46,6 +50,32 @@ def labels_of(said: str, classes: Sequence[str], *, several: bool) -> tuple[str,
     return tuple(name for name in classes if name in named) if named <= set(classes) else ()
 
 
+def split_folders(root: Path) -> dict[str, str]:
+    """{folder: "train", "validation" or "test"} where a collection's folders are a split's parts.
+
+    So Kaggle has it: `train/<class>`, `val/<class>`, `test/<class>`. A part without class folders
+    is "". Empty for folders that are classes.
+    """
+    folders = _folders_in(root)
+    parts = {name: PARTS.get(name.lower(), "") for name in folders}
+    if "" in parts.values() or "train" not in parts.values() or len(parts) < 2:
+        return {}
+    classes = {name: set(_folders_in(root / name)) for name in folders}
+    trained = set().union(*(classes[name] for name in folders if parts[name] == "train"))
+    if len(trained) < 2 or any(2 * len(mine & trained) < len(mine) for mine in classes.values()):
+        return {}
+    return {name: part if classes[name] else "" for name, part in parts.items()}
+
+
+def _folders_in(root: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, without hidden ones and Python's own."""
+    return sorted(
+        entry.name
+        for entry in root.iterdir()
+        if not entry.name.startswith((".", "__")) and entry.is_dir()
+    )
+
+
 def recording_of(path: str) -> str:
     """<folder>/<recording> of a picture's path: without the file type and the clip's suffix.
 
@@ -72,13 +102,15 @@ class SongGroups:
     notes: tuple[str, ...] = ()
 
 
-def song_groups(recordings: Sequence[str]) -> SongGroups:
+def song_groups(recordings: Sequence[str], parts: Sequence[str] = ()) -> SongGroups:
     """The songs of recordings <class>/<folders>/<name>, which names of strangers' files tell.
 
     A name is a song, whatever its class and folder: `vocals/song_a` and `drums/song_a`. But where
     names number the slices of songs, `blues.00001.3`, what precedes the number is the song; where
     they only count, `rock/07` and `jazz/07` are two; and where they return in folders below a
     class, `rock/song_a/07` and `rock/song_b/07`, the folder is the song (or the album).
+
+    parts: the part of a split that each lies in, where numbers that count begin anew.
     """
     groups = [recording.rpartition("/")[2] for recording in recordings]
     names_of: dict[str, set[str]] = {}
@@ -93,12 +125,15 @@ def song_groups(recordings: Sequence[str]) -> SongGroups:
     places = [_place(recording) for recording in recordings]
     in_folders = _classes_of_song_folders(set(places))
     first: dict[str, tuple[str, str]] = {}
-    for i, (kind, folder, name) in enumerate(places):
+    for i, ((kind, folder, name), part) in enumerate(
+        zip(places, parts or repeat(""), strict=False)
+    ):
         group, why = song_of.get(name, name), "slice" if name in song_of else ""
         if folder and kind in in_folders:
             group, why = f"{kind}/{folder}", "folder"
         elif group in counted.get(kind, ()):
-            group, why = f"{kind}/{group}", why or "number"
+            anew = f"{part} " if part and not why else ""
+            group, why = f"{anew}{kind}/{group}", why or "number"
         groups[i] = group
         if why:
             first.setdefault(why, (name, group))
@@ -122,27 +157,33 @@ def _place(recording: str) -> Place:
 
 
 def _songs_of_slices(names_of: dict[str, set[str]]) -> dict[str, str]:
-    """{name: its song} of names that number the slices of songs, in half of the classes.
-
-    Most names of such a class end in a number. The numbers return from song to song, and there are
-    more songs than numbers, or five at least that differ in digits alone.
-    """
+    """{name: its song} of names that number the slices of songs, as half of all do at least."""
+    sliced = [names for names in names_of.values() if _number_slices(names)]
+    if not sliced or 2 * sum(map(len, sliced)) < sum(map(len, names_of.values())):
+        return {}
     song_of: dict[str, str] = {}
-    n_classes = 0
     for names in names_of.values():
-        some = _slices(islice(names, N_LOOKED_AT))  # of a million names, all take seconds
-        if len({match[1] for match in some}) < LEAST_SONGS:
-            continue
-        matches = _slices(names)
-        songs, numbers = ({match[i] for match in matches} for i in (1, 2))
-        if len(songs) < LEAST_SONGS or len(matches) < 2 * max(len(songs), len(numbers)):
-            continue
-        mine = {m[0]: _END.sub("", m[1]) for m in matches if _PART.search(m[1])}
-        many = len(songs) > len(numbers) or (len(songs) >= SOME_SONGS and bool(_alike(songs)[1]))
-        if many and 2 * len(mine) > len(names):
-            n_classes += 1
+        mine = {m[0]: _END.sub("", m[1]) for m in _slices(names) if _PART.search(m[1])}
+        if 2 * len(mine) > len(names):
             song_of |= mine
-    return song_of if 2 * n_classes >= len(names_of) else {}
+    return song_of
+
+
+def _number_slices(names: set[str]) -> bool:
+    """Whether most names of a class end in a number, as the slices of songs do.
+
+    The numbers return from song to song, and there are more songs than numbers, or five at least
+    that differ in digits alone.
+    """
+    some = _slices(islice(names, N_LOOKED_AT))  # of a million names, all take seconds
+    if len({match[1] for match in some}) < LEAST_SONGS:
+        return False
+    matches = [match for match in _slices(names) if _PART.search(match[1])]
+    songs, numbers = ({match[i] for match in matches} for i in (1, 2))
+    if len(songs) < LEAST_SONGS or len(matches) < 2 * max(len(songs), len(numbers)):
+        return False
+    many = len(songs) > len(numbers) or (len(songs) >= SOME_SONGS and bool(_alike(songs)[1]))
+    return many and 2 * len(matches) > len(names)
 
 
 def _slices(names: Iterable[str]) -> list[re.Match[str]]:

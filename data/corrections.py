@@ -136,8 +136,12 @@ def with_corrected(
         named = labels_of(one.label, examples.classes, several=several)
         row[[examples.classes.index(name) for name in named]] = True
     labels = (has if several else has.argmax(axis=1)).astype(examples.labels.dtype)
+    parts = examples.parts
+    if parts is not None:
+        parts = np.concatenate([parts, np.full(len(added), "train", dtype=parts.dtype)])
     return replace(
         examples,
+        parts=parts,
         paths=np.concatenate([examples.paths, np.array(paths, dtype=str)]),
         labels=np.concatenate([examples.labels, labels]),
         groups=np.concatenate([examples.groups, names]),

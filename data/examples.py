@@ -16,8 +16,9 @@ class Examples:
     may have several labels float32 (n, C), 1 for each that one has and 0 for the others; groups and
     recordings: str (n,); augmented: bool (n,), clips that only training may see; left_out:
     {path: why a picture of the folder is none of them}; corrected: bool (n,), of recordings that
-    somebody corrected, which lie elsewhere; None where there are none; notes: what whoever reads
-    figures must know of the groups, in sentences.
+    somebody corrected, which lie elsewhere; None where there are none; parts: "train",
+    "validation" or "test", str (n,), where the folder brings a split; notes: what whoever reads
+    figures must know of groups and parts, in sentences.
     """
 
     root: Path
@@ -29,6 +30,7 @@ class Examples:
     augmented: np.ndarray
     left_out: dict[str, str] = field(default_factory=dict)
     corrected: np.ndarray | None = None
+    parts: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -48,6 +50,7 @@ class Examples:
             recordings=self.recordings[keep],
             augmented=self.augmented[keep],
             corrected=None if self.corrected is None else self.corrected[keep],
+            parts=None if self.parts is None else self.parts[keep],
         )
 
     @property

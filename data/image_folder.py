@@ -2,16 +2,28 @@
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from common.files import near, open_csv
-from common.recordings import PICTURES, SOUNDS, recording_of, song_groups, split_labels
+from common.recordings import (
+    PARTS,
+    PICTURES,
+    SOUNDS,
+    recording_of,
+    song_groups,
+    split_folders,
+    split_labels,
+)
 from common.text import printable
 from data.examples import Examples
+
+_Listing = tuple[list[str], list[tuple[str, int]]]  # classes, (path, label) of each picture
+_Read = Callable[[Path], _Listing]
 
 
 def _class_names(root: Path) -> list[str]:
@@ -29,13 +41,13 @@ def _class_names(root: Path) -> list[str]:
     return names
 
 
-def _listed(root: Path) -> tuple[list[str], list[tuple[str, int]]]:
+def _listed(root: Path) -> _Listing:
     """(classes, (path, label) of each picture), as `_image_folder` has them, without torch."""
     names = _class_names(root)
     return names, _labelled(root, {name: label for label, name in enumerate(names)})
 
 
-def _image_folder(root: Path) -> tuple[list[str], list[tuple[str, int]]]:
+def _image_folder(root: Path) -> _Listing:
     """(classes, (path, label) of each picture) of torchvision's ImageFolder."""
     from torchvision.datasets import ImageFolder  # here: torch takes seconds to import
 
@@ -118,7 +130,8 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
     group: the column of clips.csv, or "none" for each picture alone. Where `group` itself is not
     filled in, it is what precedes the last `__` in the file name, else its stem, unless names only
     count or folders are songs (`song_groups`), which a note says. Where the table has a column
-    `labels`, `rock;jazz`, that names the classes, and the folders are folders. torch: whether
+    `labels`, `rock;jazz`, that names the classes, and the folders are folders. Where the folders
+    are parts of a split, `train/<class>/<picture>`, the classes are in them. torch: whether
     torchvision's ImageFolder is asked; the same are found without it, and sooner. Raises ValueError
     when the folder or the column is missing, it is a Python package, or fewer than two classes have
     pictures.
@@ -128,7 +141,9 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
     table = _ClipTable.read(root, group)
     if table.labels:
         return _several_labels(root, table)
-    names, listed = (_image_folder if torch else _listed)(root)
+    own_parts = split_folders(root)
+    read = _image_folder if torch else _listed
+    names, listed = _in_parts(root, own_parts, read) if own_parts else read(root)
     cut = len(str(root)) + 1
     found = [(path[cut:], label) for path, label in listed]
     left_out = _unwritable(root, [path for path, _ in found])
@@ -142,7 +157,16 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
     order = np.argsort(paths, kind="stable")  # quick where they are nearly in order
     paths, labels = paths[order], np.searchsorted(filled, labels[order])
     classes = tuple(names[label] for label in filled)
-    return _examples(root, classes, paths, labels, table, left_out)
+    return _examples(root, classes, paths, labels, table, left_out, own_parts)
+
+
+def _in_parts(root: Path, own_parts: dict[str, str], read: _Read) -> _Listing:
+    """The classes in all parts of a split, and the pictures of each."""
+    found = [read(root / folder) for folder, part in own_parts.items() if part]
+    names = sorted({name for classes, _ in found for name in classes})
+    return names, [
+        (path, names.index(classes[label])) for classes, listed in found for path, label in listed
+    ]
 
 
 def _several_labels(root: Path, table: "_ClipTable") -> Examples:
@@ -175,9 +199,25 @@ def _examples(
     labels: np.ndarray,
     table: "_ClipTable",
     left_out: dict[str, str],
+    folders: Mapping[str, str] = MappingProxyType({}),
 ) -> Examples:
-    """The examples with what table and names tell of their provenance."""
-    known = table.provenance(paths)
+    """The examples with what table and names tell of their provenance; folders: those of parts."""
+    known = table.provenance(paths, folders)
+    notes, parts, fault = list(known.notes), table.parts(paths, folders), ""
+    if parts is not None:
+        fault = _fault_of(parts, labels, known.groups, classes)
+        *others, last = [name for name, part in folders.items() if part] or ["", ""]
+        whose = f"the folders {', '.join(others)} and {last}" if last else "clips.csv"
+        notes.append(
+            f"the parts of the split are those of {whose}"
+            if not fault
+            else f"the split is a new one, and not that of {whose}: {fault}"
+        )
+    notes += [
+        f"{root}/{folder} has no class folders: it takes no part"
+        for folder, part in folders.items()
+        if not part
+    ]
     return Examples(
         root,
         classes,
@@ -187,8 +227,28 @@ def _examples(
         known.recordings,
         known.augmented,
         left_out,
-        notes=known.notes,
+        parts=None if fault else parts,
+        notes=tuple(notes),
     )
+
+
+def _fault_of(
+    parts: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]
+) -> str:
+    """Why nobody should train on a split of parts str (n,); "" for a good one."""
+    if "train" not in parts or len(set(parts)) == 1:
+        return f"it has only {' and '.join(sorted(set(parts)))}"
+    if labels.ndim == 1 and len(untrained := set(labels) - set(labels[parts == "train"])):
+        return f"class {classes[min(untrained)]} is not in its training part"
+    first: dict[str, str] = {}
+    pairs = zip(groups.tolist(), parts.tolist(), strict=True)
+    both = {group for group, part in pairs if first.setdefault(group, part) != part}
+    if both:
+        return (
+            f"{len(both)} groups ({min(both)}) are in several of its parts, which is a leak; "
+            "--group none takes it as it is"
+        )
+    return ""
 
 
 def _unwritable(root: Path, paths: list[str]) -> dict[str, str]:
@@ -246,7 +306,7 @@ class _ClipTable:
     """What clips.csv says of each path; nothing where there is none.
 
     group: the column that was asked for, "none" for each picture alone; cells: (group, recording,
-    augmentation) of each path; labels: where the column is filled in.
+    augmentation, split) of each path; labels: where the column is filled in.
     """
 
     group: str
@@ -257,7 +317,7 @@ class _ClipTable:
     def read(cls, root: Path, group: str) -> "_ClipTable":
         """The table of `root`; ValueError if it lacks the column."""
         columns, cells, labels = list[str](), {}, {}
-        names = (group, "recording", "augmentation")
+        names = (group, "recording", "augmentation", "split")
         for row in _clip_rows(root):
             columns = columns or list(row)
             cells[row["path"]] = tuple(row.get(name) or "" for name in names)
@@ -270,18 +330,35 @@ class _ClipTable:
             )
         return cls(group, cells, labels)
 
-    def provenance(self, paths: np.ndarray) -> _Provenance:
-        """Group, recording and augmented of each path: from the table, else from its name."""
+    def parts(self, paths: np.ndarray, folders: Mapping[str, str]) -> np.ndarray | None:
+        """Part of each path in a split by folders {folder: part} or the table's; None without."""
+        if folders:
+            return np.array([folders[path.partition("/")[0]] for path in paths.tolist()])
+        if not self.cells or not any(cells[3] for cells in self.cells.values()):
+            return None
+        said = [self.cells.get(path, ("",) * 4)[3].strip().lower() for path in paths.tolist()]
+        found = [PARTS.get(name, "") for name in said]
+        return np.array(found) if all(found) else None
+
+    def provenance(self, paths: np.ndarray, folders: Mapping[str, str]) -> _Provenance:
+        """Group, recording and augmented of each path: from the table, else from its name.
+
+        folders: those that are parts of a split, with classes in them.
+        """
         # Plain strings and no Path: of a million pictures each of these takes a second.
-        known = [self.cells.get(path, ("", "", "")) for path in paths.tolist()]
+        known = [self.cells.get(path, ("",) * 4) for path in paths.tolist()]
         own = [recording_of(path) for path in paths.tolist()]
-        recordings = [named or name for (_, named, _), name in zip(known, own, strict=True)]
-        augmented = np.array([augmentation != "" for _, _, augmentation in known])
+        recordings = [named or name for (_, named, *_), name in zip(known, own, strict=True)]
+        augmented = np.array([augmentation != "" for _, _, augmentation, _ in known])
         if self.group == "none":
             return _Provenance(paths, np.array(recordings), augmented)
         groups = [named for named, *_ in known]
         unnamed = [i for i, named in enumerate(groups) if not named]
-        songs = song_groups([own[i] for i in unnamed])
+        of_part = [own[i].partition("/") for i in unnamed] if folders else []
+        songs = song_groups(
+            [name for *_, name in of_part] or [own[i] for i in unnamed],
+            [folder for folder, *_ in of_part],
+        )
         for i, group in zip(unnamed, songs.groups, strict=True):
             groups[i] = group
         notes = tuple(f"{note} in clips.csv (columns path and group)" for note in songs.notes)

@@ -17,7 +17,7 @@ from data.images.loader import Pictures
 from data.images.picture_array import PictureArray
 from data.images.read import ImageSpec, canvas_for, find_drawing
 from data.split_file import read_split
-from data.splits import TEST, UNUSED, Split, make_split, with_trained
+from data.splits import TEST, UNUSED, Split, make_split, own_split, with_trained
 from data.summary import ClassCount, count_classes, split_notes
 
 
@@ -137,9 +137,11 @@ def split_of(
     unreadable: Collection[str] = (),
     by_recording: bool = False,
 ) -> Split:
-    """The split in the file config.split, see `read_split`; without one, a new split."""
+    """The split in the file config.split, see `read_split`, or that of the folder, or a new one."""
     if config.split:
         return read_split(config.split, examples, unreadable=unreadable, by_recording=by_recording)
+    if examples.parts is not None and not config.leave_one_group_out:
+        return own_split(examples, n_folds=config.folds, seed=seed, n_repeats=config.repeats)
     return make_split(
         examples,
         n_folds=0 if config.leave_one_group_out else config.folds,

@@ -7,12 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from common.files import near, open_csv, write_csv
-from common.recordings import recording_of
+from common.recordings import PARTS, recording_of
 from data.examples import Examples
 from data.splits import TEST, TRAIN, UNUSED, VALIDATION, Split
-
-_ALIASES = {"val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "dev": VALIDATION}
-_ALIASES |= {"train": TRAIN, "training": TRAIN, "test": TEST, "testing": TEST}
 
 
 def write_split(file: Path, examples: Examples, split: Split) -> None:
@@ -87,7 +84,7 @@ def _assign(
 ) -> None:
     """Set the part of the examples at the positions to what the cell says."""
     value = (cell or "").strip().lower()
-    value = _ALIASES.get(value, value)
+    value = PARTS.get(value, value)
     if value not in (TEST, TRAIN, VALIDATION, UNUSED) and not value.isdecimal():
         raise ValueError(f"{where}{cell!r} is not test, train, validation or a fold")
     for i in positions:

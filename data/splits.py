@@ -92,6 +92,27 @@ def make_split(
     return Split.of([first, *others], examples.augmented)
 
 
+def own_split(examples: Examples, *, n_folds: int, seed: int, n_repeats: int = 1) -> Split:
+    """The split that the examples' folder brings, their `parts`.
+
+    Without a validation part, what is trained on is cross-validated; without a test, what is
+    validated with is tested.
+    """
+    part = np.array(examples.parts, dtype="U16")
+    if TEST not in part:
+        part[part == VALIDATION] = TEST
+    if VALIDATION in part:
+        return Split.of([part] * n_repeats, examples.augmented)
+    seeds = [seed + 1000 * repeat for repeat in range(n_repeats)]
+    return Split.of(
+        [
+            assign_folds(part, examples.labels, examples.groups, n_folds=n_folds, seed=each)
+            for each in seeds
+        ],
+        examples.augmented,
+    )
+
+
 def assign_parts(
     labels: np.ndarray,
     groups: np.ndarray,

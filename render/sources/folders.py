@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.files import open_csv
-from common.recordings import SOUNDS, SongGroups, song_groups, split_labels
+from common.recordings import SOUNDS, SongGroups, song_groups, split_folders, split_labels
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,18 @@ def audio_files(root: Path) -> list[Path]:
 
 
 def from_folders(root: Path) -> list[Recording]:
-    """The recordings of `root`/<class>/**; the first folder below `root` is the label."""
-    recordings, found = [], audio_files(root)
+    """The recordings of `root`/<class>/**; the first folder below `root` is the label.
+
+    Of `root`/<part of a split>/<class>/** the second is.
+    """
+    recordings, found, split = [], audio_files(root), split_folders(root)
     for path in found:
-        parts = path.relative_to(root).parts
-        if len(parts) > 1:
-            recordings.append(Recording(path, source_of(path, root), parts[0]))
+        *folders, _ = path.relative_to(root).parts
+        if split and len(folders) > 1:
+            source, part = source_of(path, root), split[folders[0]]
+            recordings.append(Recording(path, source, folders[1], split=part))
+        elif folders and not split:
+            recordings.append(Recording(path, source_of(path, root), folders[0]))
     if found and not recordings:
         name, n = root.resolve(), len(found)
         raise ValueError(
@@ -196,6 +202,10 @@ def _songs(recordings: Collection[Recording]) -> SongGroups:
     """The songs that the recordings' names and folders tell."""
     paths = []
     for recording in recordings:
-        folder, slash, file = recording.source.removeprefix(f"{recording.label}/").rpartition("/")
-        paths.append(f"{recording.label}/{folder}{slash}{recording_name(Path(file).stem)}")
-    return song_groups(paths)
+        *folders, file = recording.source.split("/")
+        if recording.split and folders[1:2] == [recording.label]:  # folders are parts of a split
+            folders = folders[1:]
+        if folders[:1] == [recording.label]:
+            folders = folders[1:]
+        paths.append("/".join([recording.label, *folders, recording_name(Path(file).stem)]))
+    return song_groups(paths, [recording.split for recording in recordings])

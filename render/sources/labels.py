@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from common.cli import option
-from render.sources.folders import Recording, from_csv, from_folders, from_gtzan
+from render.sources.folders import Recording, audio_files, from_csv, from_folders, from_gtzan
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class SourceSettings:
     subset: Literal["small", "medium", "large", "full"] | None = option(
         None, "subset of FMA to use; the default is every recording that is there"
     )
-    keep_split: bool = option(False, "keep FMA's own split as a column of clips.csv")
+    keep_split: bool = option(
+        False, "keep FMA's own split as a column of clips.csv, by which is then trained"
+    )
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ def find_recordings(root: Path, source: SourceSettings) -> Found:
             "file write several labels as rock;jazz"
         )
     if source.labels == "folders":
-        return Found(from_folders(root))
+        recordings = from_folders(root)
+        n = len(audio_files(root)) - len(recordings)
+        said = f"left out: {n} recording{'s' * (n > 1)} in no class folder"
+        return Found(recordings, (said,) if n else ())
     if source.labels == "gtzan":
         return Found(from_gtzan(root))
     if source.labels in ("fma", "country"):

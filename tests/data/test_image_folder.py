@@ -3,30 +3,17 @@
 import os
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torchvision.datasets import ImageFolder
 
-from data.examples import Examples
 from data.image_folder import scan
-from data.splits import make_split
 from tests.helpers import ROOT
 
 
 def write_clips(root: Path, rows: list[str], *, header: str = "path,group,augmentation") -> None:
     (root / "clips.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-
-
-def scanned(root: Path, *paths: str, group: str = "group") -> Examples:
-    """The examples of a folder that has files of these paths; nothing opens them."""
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).touch()
-    return scan(root, group, torch=False)
 
 
 def test_torchvisions_folder_and_our_listing_find_the_same(image_folder: Path) -> None:
@@ -81,164 +68,6 @@ def test_group_of_the_clip_table_wins(image_folder: Path) -> None:
     groups = dict(zip(scan(image_folder).paths, scan(image_folder).groups, strict=True))
     assert groups["blues/blues0__0.png"] == groups["blues/blues1__0.png"] == "Muddy"
     assert groups["blues/blues2__0.png"] == "blues2", "a picture without a row keeps its name"
-
-
-COUNTED = ("{:02}.png", "{}.jpg", "img_{:03}.png", "frame{:04}.png", "spectrogram ({}).png",
-           "track{:02}.wav.png", "{:05}__000.png")  # fmt: skip
-
-
-@pytest.mark.parametrize("name", COUNTED)
-def test_names_that_only_count_are_songs_of_their_class(tmp_path: Path, name: str) -> None:
-    """`rock/07` and `jazz/07` are two songs: taken for one, 45 of them were 15 groups."""
-    n_of = {"rock": 15, "jazz": 15, "folk": 4}
-    paths = [f"{kind}/{name.format(i)}" for kind, n in n_of.items() for i in range(n)]
-    examples = scanned(tmp_path, *paths)
-    assert len(set(examples.groups)) == 34 and not examples.groups_in_several_classes()
-    assert set(examples.groups) == set(examples.recordings)
-    [note] = examples.notes
-    assert "only count" in note and "clips.csv" in note and examples.groups[0] in note
-    assert not scanned(tmp_path, group="none").notes
-
-
-def test_the_first_of_counted_copies_has_no_number(tmp_path: Path) -> None:
-    """Windows calls them spectrogram.png, spectrogram (2).png, ..."""
-    names = ["spectrogram.png", "spectrogram (2).png", "spectrogram (3).png"]
-    examples = scanned(tmp_path, *(f"{kind}/{name}" for kind in "ab" for name in names))
-    assert len(set(examples.groups)) == 6
-
-
-def test_clips_of_a_counted_song_stay_together(tmp_path: Path) -> None:
-    names = [f"{i:02}__{clip:03}.png" for i in range(4) for clip in range(3)]
-    examples = scanned(tmp_path, *(f"{kind}/{name}" for kind in "ab" for name in names))
-    assert sorted(set(examples.groups)) == [f"{kind}/{i:02}" for kind in "ab" for i in range(4)]
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["song_a.png", "song_b.png", "song_c.png"],
-        ["01 Intro.png", "02 Verse.png", "03 Coda.png"],
-        ["Abba - SOS.png", "Can - Halleluwah.png", "1999.png"],
-        ["C4.png", "D4.png", "E4.png"],
-    ],
-)
-def test_a_descriptive_name_in_two_classes_is_one_song(tmp_path: Path, names: list[str]) -> None:
-    """Stems: vocals/song_a.png and drums/song_a.png share what a network could remember."""
-    examples = scanned(tmp_path, *(f"{kind}/{name}" for kind in ("drums", "voc") for name in names))
-    assert set(examples.groups) == {name.removesuffix(".png") for name in names}
-    assert not examples.notes
-
-
-def test_numbers_of_a_collection_are_songs(tmp_path: Path) -> None:
-    """FMA's numbers are of the whole collection: one in two classes is one song of two genres."""
-    paths = [f"{kind}/{start + i:06}.png" for start, kind in ((0, "a"), (500, "b"))
-             for i in range(20)]  # fmt: skip
-    examples = scanned(tmp_path, *paths, "b/000007.png")
-    assert examples.groups_in_several_classes() == ["000007"] and not examples.notes
-
-
-@pytest.mark.parametrize("name", ["slice_{:03}.png", "{}.png", "part.png"])
-def test_a_folder_for_each_song_is_its_group(tmp_path: Path, name: str) -> None:
-    """As groups of all classes, slice_003 of every song was on one side, its song on both."""
-    songs = {
-        f"{kind}/{song}" for kind in ("jazz", "rock") for song in ("Blue", "Red", "Sun", "Zoo")
-    }
-    examples = scanned(tmp_path, *(f"{song}/{name.format(i)}" for song in songs for i in range(3)))
-    assert set(examples.groups) == songs
-    assert ["each folder is taken for one song" in note for note in examples.notes] == [True]
-
-
-def test_numbered_folders_are_songs_too(tmp_path: Path) -> None:
-    songs = {f"{kind}/{i}" for kind in ("jazz", "rock") for i in range(5)}
-    assert (
-        set(scanned(tmp_path, *(f"{song}/{i}.png" for song in songs for i in range(3))).groups)
-        == songs
-    )
-
-
-@pytest.mark.parametrize("names", [["song_a", "song_b", "song_c", "song_d"], ["1", "2", "3", "4"]])
-def test_folders_of_variants_are_no_songs(tmp_path: Path, names: list[str]) -> None:
-    """rock/original/1 and rock/noisy/1 are one song, as a train and a test folder hold no song."""
-    variants = ("original", "noisy", "slow")
-    examples = scanned(
-        tmp_path, *(f"{kind}/{folder}/{name}.png"
-                    for kind in ("jazz", "rock") for folder in variants for name in names)
-    )  # fmt: skip
-    assert {str(group).rpartition("/")[2] for group in examples.groups} == set(names)
-    assert len(set(examples.groups)) == len(names) * (1 if names[0] == "song_a" else 2)
-
-
-SLICED = ("{kind}.{song:05}.{part}.png", "song{song}_seg{part}.png", "{song:03}-{part}.png",
-          "{kind} {word} ({part}).png")  # fmt: skip
-WORDS = ("Blue", "Red", "Sun", "Moon", "Tree", "Snow")
-
-
-@pytest.mark.parametrize("name", SLICED)
-def test_numbered_slices_of_a_song_are_one_group(tmp_path: Path, name: str) -> None:
-    """GTZAN in slices of 3 s is blues.00000.0 to .9: each a group, every song was on both sides."""
-    parts = {
-        f"{kind}/{name.format(kind=kind, song=i, word=word, part=part)}": f"{kind}{word}"
-        for kind in ("jazz", "rock") for i, word in enumerate(WORDS) for part in range(4)
-    }  # fmt: skip
-    examples = scanned(tmp_path, *parts)
-    songs = [parts[path] for path in examples.paths]
-    assert len(set(examples.groups)) == len(set(zip(examples.groups, songs, strict=True))) == 12
-    [note] = examples.notes
-    assert "slices of one song" in note
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        [f"cd{cd}_track{i:02}" for cd in (1, 2, 3) for i in range(12)],  # few songs of many slices?
-        [f"{note}{octave}" for note in "CDEFGAB" for octave in range(3)],
-        [f"Symphony No {i}" for i in range(9)] + [f"Opus {i}" for i in range(9)],
-        [f"{i:x}{i * i % 97}" for i in range(60, 90)],
-    ],
-)
-def test_other_numbers_at_the_end_are_no_slices(tmp_path: Path, names: list[str]) -> None:
-    examples = scanned(tmp_path, *(f"a/{name}.png" for name in names), "b/x.png", "b/y.png")
-    assert len(set(examples.groups)) == len(names) + 2 and not examples.notes
-
-
-def test_groups_of_the_table_go_before_names_that_count(tmp_path: Path) -> None:
-    """Whoever has the same song in all classes under a number says so in the table."""
-    paths = [f"{kind}/{i}.png" for kind in "ab" for i in range(9)]
-    for path in paths:
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-    write_clips(tmp_path, [f"{path},song {path[2]}," for path in paths])
-    examples = scanned(tmp_path, *paths)
-    assert set(examples.groups) == {f"song {i}" for i in range(9)} and not examples.notes
-
-
-songs = st.lists(st.sampled_from("abcdefghijkl"), min_size=6, unique=True).map(
-    lambda letters: [f"{letter} song" for letter in letters]
-)
-numbers = st.integers(6, 12).map(lambda n: [f"{i:02}" for i in range(n)])
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.one_of(songs, numbers), min_size=2, max_size=3), st.integers(1, 2))
-def test_no_group_is_on_two_sides_however_pictures_are_named(
-    classes: list[list[str]], n_clips: int
-) -> None:
-    """A song under one descriptive name is on one side, whatever its class."""
-    paths = [
-        f"class {kind}/{name}__{clip}.png"
-        for kind, names in enumerate(classes)
-        for name in names
-        for clip in range(n_clips)
-    ]
-    with TemporaryDirectory() as folder:
-        examples = scanned(Path(folder), *paths)
-    split = make_split(examples, n_folds=2, test_fraction=0.25, seed=0)
-    for train, held_out in split.folds:
-        sides = [set(examples.groups[side]) for side in (train, held_out, split.test)]
-        assert all(not one & other for one in sides for other in sides if one is not other)
-    of_recording = dict(zip(examples.recordings, examples.groups, strict=True))
-    assert [of_recording[name] for name in examples.recordings] == examples.groups.tolist()
-    for name, group in of_recording.items():
-        assert group == (name if name[-1].isdecimal() and examples.notes else name.split("/")[1])
 
 
 def test_augmented_flag_comes_from_the_clip_table(image_folder: Path) -> None:

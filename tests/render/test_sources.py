@@ -24,6 +24,7 @@ from render.sources.folders import (
     named,
     notes_on_groups,
 )
+from render.sources.labels import SourceSettings, find_recordings
 from render.sources.selection import ChoiceSettings, choose
 from tests.fma_files import ARTIST_COLUMNS, write_artists, write_tracks
 from tests.render_helpers import FLAGS, cli, collection, noise, write
@@ -205,6 +206,23 @@ def test_a_song_under_one_name_in_two_classes_is_one_group():
 def test_tracks_that_only_count_are_songs_of_their_own():
     groups = grouped(*(f"{kind}/track{i:02}.mp3" for kind in ("jazz", "rock") for i in range(9)))
     assert len(set(groups.values())) == 18
+
+
+def test_folders_of_a_split_are_its_parts_and_hold_the_classes(tmp_path):
+    for part in ("train", "test"):
+        for kind in ("jazz", "rock"):
+            for i in range(3):
+                write(tmp_path / part / kind / f"{i}.wav", noise(0.1))
+    found = list(named(from_folders(tmp_path)))
+    assert {(r.split, r.label) for r in found} == {
+        (part, kind) for part in ("train", "test") for kind in ("jazz", "rock")
+    }
+    assert len({r.group for r in found}) == 12
+    write(tmp_path / "test" / "unknown.wav", noise(0.1))
+    kept = find_recordings(tmp_path, SourceSettings())
+    assert len(kept.recordings) == 12 and kept.notes == (
+        "left out: 1 recording in no class folder",
+    )
 
 
 def test_slices_in_a_folder_for_each_song_are_one_group():
