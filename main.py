@@ -13,7 +13,7 @@ from common.cli import config_from, make_parser, run
 from common.files import near
 from common.progress import stage
 from data.config import DataConfig, check_given, root_of
-from render.songs import SongConfig, holds_songs
+from render.songs import SongConfig, check_songs, holds_songs
 from train.config import PRESETS, TrainConfig
 from train.devices.launch import start_all, starts_here
 from train.run_folder import interrupted
@@ -49,7 +49,10 @@ def main() -> int:
     songs = config_from(args, SongConfig)
     with stage("starting"):
         checked = replace(data_config, split=None) if resumed else data_config
-        check_given(checked, songs=holds_songs(root_of(data_config.data)))
+        has_songs = holds_songs(root := root_of(data_config.data))
+        check_given(checked, songs=has_songs)
+        if has_songs and not resumed:
+            check_songs(root, songs)
     if starts_here(config.devices, config.nodes) and not data_config.leak_check:
         return start_all(config.devices, config.nodes)
     with stage("starting"):

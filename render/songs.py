@@ -15,7 +15,7 @@ from render.output.clip_table import read_rows
 from render.presets import PRESETS
 from render.settings import RenderSettings
 from render.sources.folders import Recording
-from render.sources.labels import SourceSettings
+from render.sources.labels import SourceSettings, find_recordings
 from render.sources.selection import ChoiceSettings
 
 N_LOOKED_AT = 2000  # files that tell what a folder holds: of a million pictures, these are enough
@@ -64,6 +64,26 @@ def holds_songs(root: Path) -> bool:
     return recordings > pictures
 
 
+def check_songs(root: Path, songs: SongConfig) -> None:
+    """Raise ValueError unless the songs below `root` are of two classes at least.
+
+    Asked before hours of drawing, of labels that take no reading of the songs or of FMA's tables.
+    """
+    if songs.labels in ("tags", "playlists", "fma", "country"):
+        return
+    found = find_recordings(root, _source(songs)).recordings
+    classes = {name for recording in found for name in recording.classes}
+    if len(classes) < 2:
+        raise ValueError(
+            f"{root} has recordings of one class, {', '.join(classes)}; expected "
+            f"{root}/<class>/<recording> with two classes at least"
+        )
+
+
+def _source(songs: SongConfig) -> SourceSettings:
+    return SourceSettings(labels=songs.labels, several_labels=songs.several_labels)
+
+
 def pictures_folder(root: Path) -> Path:
     """The folder that the songs below `root` are drawn into."""
     return Path("spectrograms") / root.resolve().name
@@ -82,9 +102,8 @@ def draw_songs(root: Path, songs: SongConfig, *, for_audio_network: bool) -> int
     out = pictures_folder(root)
     how = "as networks trained on AudioSet expect them" if audioset else "as mel spectrograms"
     print(f"{root} holds recordings: drawing them {how} into {out}", flush=True)
-    source = SourceSettings(labels=songs.labels, several_labels=songs.several_labels)
     run = RunSettings(out=str(out))
-    return render(root, Request(run, source, ChoiceSettings(), ClipSettings(), settings))
+    return render(root, Request(run, _source(songs), ChoiceSettings(), ClipSettings(), settings))
 
 
 def draw_some(

@@ -181,10 +181,14 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[list[str], int, str]]:
     (one_class / "jazz").mkdir(parents=True)
     Image.new("RGB", (32, 24)).save(one_class / "jazz" / "a.png")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "songs" / "jazz").mkdir(parents=True)
+    for name in ("a", "b"):
+        (tmp_path / "songs" / "jazz" / f"{name}.mp3").touch()  # none is opened
     return {
         "missing": (["--data", str(tmp_path / "no")], 1, "no image folder at"),
         "empty": (["--data", str(tmp_path / "empty")], 1, "has no class folders"),
         "one class": (["--data", str(one_class)], 1, "pictures of one class, jazz"),
+        "songs": (["songs"], 1, "has recordings of one class, jazz; expected"),
         "package": (["--data", str(ROOT / "data")], 1, "put images in spectrograms/"),
         "backbone": (["--model", "resnett50"], 1, "did you mean resnet50"),
         "accelerator": (["--accelerator", "cuda"], 1, "--accelerator cuda"),
@@ -202,8 +206,8 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[list[str], int, str]]:
 
 
 BAD_INPUTS = [
-    "missing", "empty", "one class", "package", "backbone", "accelerator", "resume", "split",
-    "nothing", "folds", "number", "unknown flag", "size", "repeats", "leak", "group",
+    "missing", "empty", "one class", "songs", "package", "backbone", "accelerator", "resume",
+    "split", "nothing", "folds", "number", "unknown flag", "size", "repeats", "leak", "group",
 ]  # fmt: skip
 
 
