@@ -22,21 +22,25 @@ UNPRINTABLE = re.compile(
 
 def printable(text: str, keep: str = "") -> str:
     r"""The text, in which what cannot be seen, but `keep`, is written as JSON does: \u202e."""
-    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escaped(found), text)
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
 
 
 class PrintableStream:
     """A text stream to which a stranger's name writes nothing but what can be seen.
 
-    Line breaks and tabs are kept, and the carriage return that a progress bar begins with.
+    Line breaks and tabs are kept, and the carriage return that a progress bar begins with. Letters
+    that the stream's encoding has not, as of LANG=C, are written as JSON does, too.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
         """Write the text, as `printable` has it."""
         shown = printable(text, keep="\n\t")
+        if not _has(self._encoding, shown):
+            shown = "".join(one if _has(self._encoding, one) else _escaped(one) for one in shown)
         self.stream.write("\r" + shown[6:] if text.startswith("\r") else shown)
         return len(text)
 
@@ -49,8 +53,16 @@ class PrintableStream:
         return getattr(self.stream, name)
 
 
-def _escaped(match: re.Match[str]) -> str:
-    code = ord(match[0])
+def _has(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
     if code > 0xFFFF:  # as the pair that JSON writes
         high, low = divmod(code - 0x10000, 0x400)
         return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
