@@ -3,8 +3,10 @@
 YAML of anybody's can hold aliases of aliases, which stand for gigabytes, and nest endlessly.
 """
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import yaml
@@ -29,11 +31,12 @@ class PrintableStream:
     """A text stream to which a stranger's name writes nothing but what can be seen.
 
     Line breaks and tabs are kept, and the carriage return that a progress bar begins with. Letters
-    that the stream's encoding has not, as of LANG=C, are written as JSON does, too.
+    that the stream's encoding has not, as of LANG=C, are written as JSON does, too. When its reader
+    has gone, as of `| head`, the rest goes nowhere and `unread` is true: the work goes on.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+        self.stream, self.unread = stream, False
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
@@ -41,8 +44,27 @@ class PrintableStream:
         shown = printable(text, keep="\n\t")
         if not _has(self._encoding, shown):
             shown = "".join(one if _has(self._encoding, one) else _escaped(one) for one in shown)
-        self.stream.write("\r" + shown[6:] if text.startswith("\r") else shown)
+        with self._going_on():
+            self.stream.write("\r" + shown[6:] if text.startswith("\r") else shown)
         return len(text)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._going_on():
+            self.stream.flush()
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            self.unread = True
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())
+            os.close(nowhere)
+        except OSError as error:
+            name = getattr(self.stream, "name", "stream")
+            raise OSError(f"cannot write to {name}: {error.strerror or error}") from None
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write each of the lines."""

@@ -119,6 +119,8 @@ def _write(
         if keeps:
             kept.append(result)
         _print(result, config)
+        if getattr(sys.stdout, "unread", False) and not (table or keeps or config.tag):
+            raise BrokenPipeError  # `| head` has read enough
         if config.tag and result.path != STDIN and (failure := _tag(result, config)):
             left_out.append(failure)
         if table:  # after the tag, which changes the file

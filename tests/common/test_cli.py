@@ -296,6 +296,42 @@ def test_a_closed_pipe_is_no_error() -> None:
         assert process.wait(timeout=30) == 0
 
 
+@pytest.mark.parametrize("stdout", ["", " | head -n 1", " >&-"])
+def test_work_goes_on_when_nobody_reads_what_it_says(tmp_path: Path, stdout: str) -> None:
+    """A training of hours ended at its next line, with exit code 0; without stdout, as a bug.
+
+    Nor does a file that is opened next become the standard output that others print to.
+    """
+    (tmp_path / "work.py").write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "from common.cli import run\n"
+        "def main():\n"
+        "    with Path('opened').open('w'):\n"
+        "        os.write(1, b'1\\n')\n"
+        "        for i in range(20_000): print(i, flush=i % 100 == 0)\n"
+        "    Path('done').write_text('3')\n"
+        "    return 3\n"
+        "run(main)"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{{ {sys.executable} work.py; echo $? > code; }}{stdout}"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == b""
+    assert (tmp_path / "code").read_text() == "3\n" and (tmp_path / "done").exists()
+    assert (tmp_path / "opened").read_text() == ""
+
+
+def test_a_full_disk_behind_standard_output_is_named() -> None:
+    script = "from common.cli import run; run(lambda: print(1) or 0)"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=full,
+                              stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write to <stdout>: No space left on device\n"
+
+
 def test_what_torch_makes_as_it_is_imported_is_not_left_behind(tmp_path: Path) -> None:
     script = "from common.cli import run; run(lambda: 3 if __import__('torch._dynamo') else 1)"
     env = os.environ | {"TMPDIR": str(tmp_path)}
