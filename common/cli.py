@@ -33,7 +33,8 @@ from jsonargparse import (  # type: ignore[attr-defined]  # ActionConfigFile
 from jsonargparse.typing import restricted_number_type
 
 from common.files import near
-from common.text import PrintableStream, load_yaml, printable
+from common.streams import PrintableStream, open_streams
+from common.text import load_yaml, printable
 from common.validation import check_fields, expected, flag
 
 if TYPE_CHECKING:  # jsonargparse makes these as it runs; to mypy they are plain numbers
@@ -367,21 +368,6 @@ def config_from(namespace: Namespace, config: type[Config]) -> Config:
     return made
 
 
-def _open_streams() -> tuple[TextIO, TextIO]:
-    """Standard output and error, which lead nowhere if they are closed, as by `>&-`.
-
-    So does standard input: else the next file that is opened would be taken for one of them.
-    """
-    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(opened)
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(1, "w", closefd=False)
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(2, "w", closefd=False)
-    return sys.stdout, sys.stderr
-
-
 def run(main: Callable[[], int]) -> NoReturn:
     """Run a script's main and exit with its code; bad input is one line on stderr and code 1.
 
@@ -391,7 +377,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     # torch makes this folder as it is imported, else one in the temporary folder, and leaves it
     # there. What compiles (train/loop/fit.py) names a better one; all else needs one that exists.
     os.environ.setdefault(KERNELS, tempfile.gettempdir())
-    streams = _open_streams()
+    streams = open_streams()
     sys.stdout, sys.stderr = (cast(TextIO, PrintableStream(one)) for one in streams)
     try:
         code = main()

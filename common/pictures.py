@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from common.c_stderr import c_stderr_silenced
+from common.streams import c_stderr_silenced
 
 # By the first bytes, whatever the name: no format whose reader starts another program (EPS).
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from common.text import PrintableStream
+from common.streams import PrintableStream
 
 if TYPE_CHECKING:
     from io import TextIOBase

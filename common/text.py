@@ -3,11 +3,8 @@
 YAML of anybody's can hold aliases of aliases, which stand for gigabytes, and nest endlessly.
 """
 
-import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
 from jsonargparse._loaders_dumpers import yaml_load
@@ -24,66 +21,11 @@ UNPRINTABLE = re.compile(
 
 def printable(text: str, keep: str = "") -> str:
     r"""The text, in which what cannot be seen, but `keep`, is written as JSON does: \u202e."""
-    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else escaped(found[0]), text)
 
 
-class PrintableStream:
-    """A text stream to which a stranger's name writes nothing but what can be seen.
-
-    Line breaks and tabs are kept, and the carriage return that a progress bar begins with. Letters
-    that the stream's encoding has not, as of LANG=C, are written as JSON does, too. When its reader
-    has gone, as of `| head`, the rest goes nowhere and `unread` is true: the work goes on.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream, self.unread = stream, False
-        self._encoding = getattr(stream, "encoding", None) or "utf-8"
-
-    def write(self, text: str) -> int:
-        """Write the text, as `printable` has it."""
-        shown = printable(text, keep="\n\t")
-        if not _has(self._encoding, shown):
-            shown = "".join(one if _has(self._encoding, one) else _escaped(one) for one in shown)
-        with self._going_on():
-            self.stream.write("\r" + shown[6:] if text.startswith("\r") else shown)
-        return len(text)
-
-    def flush(self) -> None:
-        """Write what waits."""
-        with self._going_on():
-            self.stream.flush()
-
-    @contextmanager
-    def _going_on(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            self.unread = True
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stream.fileno())
-            os.close(nowhere)
-        except OSError as error:
-            name = getattr(self.stream, "name", "stream")
-            raise OSError(f"cannot write to {name}: {error.strerror or error}") from None
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write each of the lines."""
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
-
-
-def _has(encoding: str, text: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _escaped(character: str) -> str:
+def escaped(character: str) -> str:
+    r"""A character as JSON writes it: \\u202e."""
     code = ord(character)
     if code > 0xFFFF:  # as the pair that JSON writes
         high, low = divmod(code - 0x10000, 0x400)

@@ -18,8 +18,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from common.c_stderr import c_stderr_silenced
 from common.recordings import SOUNDS_THROUGH_FFMPEG
+from common.streams import c_stderr_silenced
 
 # ffmpeg's names of formats that hold their own sound. Playlists of others (hls, dash, concat) would
 # let whoever sends a file have any other of this computer read.

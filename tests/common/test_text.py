@@ -1,11 +1,10 @@
 """Names of others for people's eyes."""
 
-import io
 import json
 
 import pytest
 
-from common.text import PrintableStream, printable
+from common.text import printable
 
 
 @pytest.mark.parametrize(
@@ -29,14 +28,3 @@ def test_json_is_read_as_it_was() -> None:
     written = printable(json.dumps({"x": text}, ensure_ascii=False, indent=1), keep="\n")
     assert json.loads(written) == {"x": text}
     assert "\u202e" not in written and "\n" in written
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_a_terminal_without_the_letters_of_a_name_is_written_to_all_the_same(encoding: str) -> None:
-    """LANG=C, or PYTHONIOENCODING: JSON stays JSON, and a rendering does not end at an umlaut."""
-    written, name = io.BytesIO(), "Größe 🎺"
-    stream = PrintableStream(io.TextIOWrapper(written, encoding))
-    stream.write(json.dumps({"class": name}, ensure_ascii=False) + "\n")
-    stream.flush()
-    assert json.loads(written.getvalue().decode(encoding)) == {"class": name}
-    assert (b"\\u" in written.getvalue()) is (encoding != "utf-8")

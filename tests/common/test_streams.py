@@ -1,6 +1,8 @@
-"""Decoders in C print nothing about damaged files; all else is shown as ever."""
+"""What is written to standard output and error, and what decoders in C do not write there."""
 
 import ctypes
+import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.c_stderr import c_stderr_silenced
+from common.streams import PrintableStream, c_stderr_silenced
 from render.audio.decode import decode_stream
 from tests.fuzz.cases import mutated
 from tests.sounds import write_sound
@@ -49,3 +51,14 @@ def test_damaged_mp3s_are_decoded_in_silence(
             n_refused += 1
     assert n_refused < 20
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_without_the_letters_of_a_name_is_written_to_all_the_same(encoding: str) -> None:
+    """LANG=C, or PYTHONIOENCODING: JSON stays JSON, and a rendering does not end at an umlaut."""
+    written, name = io.BytesIO(), "Größe 🎺"
+    stream = PrintableStream(io.TextIOWrapper(written, encoding))
+    stream.write(json.dumps({"class": name}, ensure_ascii=False) + "\n")
+    stream.flush()
+    assert json.loads(written.getvalue().decode(encoding)) == {"class": name}
+    assert (b"\\u" in written.getvalue()) is (encoding != "utf-8")
