@@ -91,8 +91,7 @@ def learning_curve(features: FrozenFeatures) -> LearningCurve | None:
     n_trained = np.zeros(len(SHARES))
     for repeat in range(N_REPEATS):
         rng = np.random.default_rng(repeat)
-        folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=repeat)
-        for train, held_out in folds.split(features.labels, features.labels, features.groups):
+        for train, held_out in _folds(features, features.groups, repeat):
             order = rng.permutation(np.unique(features.groups[train]))
             for k, share in enumerate(SHARES):
                 some = order[: max(1, round(share * len(order)))]

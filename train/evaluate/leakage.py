@@ -42,6 +42,7 @@ def leak_check(
     by_picture, by_group, leak (their difference), n_groups, and interval_95 of the leak, which
     counts groups, not pictures.
     """
+    n_folds = min(n_folds, int(np.bincount(labels).max()))  # else no class can be stratified
     right = {"by_picture": np.zeros(len(labels)), "by_group": np.zeros(len(labels))}
     for repeat in range(N_REPEATS):
         kwargs: dict[str, Any] = {"shuffle": True, "random_state": seed + repeat}

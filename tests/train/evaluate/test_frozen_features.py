@@ -34,6 +34,14 @@ def test_few_groups_have_no_curve() -> None:
     assert learning_curve(features(20, own=1.0)) is None
 
 
+def test_many_classes_of_few_pictures_have_a_curve() -> None:
+    """30 classes of four pictures: after all its training, a run ended with scikit-learn's error."""
+    known = features(120, own=1.0, clips=1)
+    many = FrozenFeatures(known.similarity, known.groups % 30, known.groups, known.recordings)
+    curve = learning_curve(many)
+    assert curve is not None and curve.n_groups[-1] == 96
+
+
 def test_a_split_by_picture_flatters_as_much_as_songs_differ() -> None:
     by_picture, by_recording = leakage_levels(features(60, own=2.0))
     assert (by_picture.unit, by_recording.unit) == ("picture", "recording")

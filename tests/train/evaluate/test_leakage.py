@@ -23,6 +23,11 @@ def test_a_leak_is_measured_where_clips_are_alike() -> None:
     assert f"worth {100 * found['leak']:.1f} points" in leak_lines(found)[-1]
 
 
+def test_a_leak_is_measured_in_as_many_folds_as_classes_have_pictures() -> None:
+    rows, _, groups = recordings(40, 2, own=3.0)
+    assert leak_check(rows, groups % 20, groups, n_folds=5, seed=0)["n_groups"] == 40
+
+
 def test_no_leak_is_found_where_there_is_none() -> None:
     found = leak_check(*recordings(200, 1, own=0.0), n_folds=5, seed=0)
     low, high = found["interval_95"]
