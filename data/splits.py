@@ -211,8 +211,9 @@ def _held_out(labels: np.ndarray, groups: np.ndarray, *, n_splits: int, seed: in
     # scikit-learn wants a class with a picture for every part.
     most = max(int(mine.sum()) for mine in _class_masks(labels).values())
     if (n := min(len(np.unique(groups)), most)) < n_splits:
+        what = "groups" if n < most else "pictures of the largest class"
         raise ValueError(
-            f"{n} groups cannot make {n_splits} parts; lower --folds, raise --test-fraction or add "
+            f"{n} {what} cannot make {n_splits} parts; lower --folds, raise --test-fraction or add "
             "recordings"
         )
     if labels.ndim == 2:

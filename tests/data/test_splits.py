@@ -290,3 +290,13 @@ def test_a_label_of_one_group_is_only_trained_on() -> None:
     labels[:, 0], labels[::2, 1], labels[7, 2] = 1, 1, 1
     part = split(labels, np.arange(40).astype(str))
     assert part[7] == "train" and (part == "train").sum() == 1
+
+
+def test_classes_of_fewer_pictures_than_folds_are_named() -> None:
+    """30 classes of four pictures in five folds: "4 groups" was said of 120."""
+    labels = np.repeat(np.arange(30), 4)
+    with pytest.raises(ValueError, match=r"^3 pictures of the largest class cannot make 5 parts"):
+        assign_parts(
+            labels, np.arange(120).astype(str), classes=tuple(map(str, range(30))), n_folds=5,
+            test_fraction=0.25, seed=0,
+        )  # fmt: skip

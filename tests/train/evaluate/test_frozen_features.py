@@ -35,7 +35,7 @@ def test_few_groups_have_no_curve() -> None:
 
 
 def test_many_classes_of_few_pictures_have_a_curve() -> None:
-    """30 classes of four pictures: after all its training, a run ended with scikit-learn's error."""
+    """30 classes of four pictures ended with scikit-learn's error, after all the training."""
     known = features(120, own=1.0, clips=1)
     many = FrozenFeatures(known.similarity, known.groups % 30, known.groups, known.recordings)
     curve = learning_curve(many)
