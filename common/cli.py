@@ -33,7 +33,7 @@ from jsonargparse import (  # type: ignore[attr-defined]  # ActionConfigFile
 from jsonargparse.typing import restricted_number_type
 
 from common.files import near
-from common.streams import PrintableStream, open_streams
+from common.streams import PrintableStream, error_line, open_streams
 from common.text import load_yaml, printable
 from common.validation import check_fields, expected, flag
 
@@ -61,12 +61,8 @@ else:
 
     number = restricted_number_type
     AtLeastTwo = number("AtLeastTwo", int, (">=", 2))
-    UnitIntervalWithout0 = restricted_number_type(
-        "UnitIntervalWithout0", float, [(">", 0), ("<=", 1)]
-    )
-    UnitIntervalWithout1 = restricted_number_type(
-        "UnitIntervalWithout1", float, [(">=", 0), ("<", 1)]
-    )
+    UnitIntervalWithout0 = number("UnitIntervalWithout0", float, [(">", 0), ("<=", 1)])
+    UnitIntervalWithout1 = number("UnitIntervalWithout1", float, [(">=", 0), ("<", 1)])
     UpToTwenty = number("UpToTwenty", int, [(">=", 1), ("<=", 20)])
     UpToHalf = number("UpToHalf", float, [(">", 0), ("<=", 0.5)])
     Seed = number("Seed", int, [(">=", 0), ("<", 2**31)])  # other seeds are made of it
@@ -384,8 +380,10 @@ def run(main: Callable[[], int]) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads the answers any more: what was read was enough
         code = DONE
-    except (ValueError, OSError) as error:
-        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+    except (ValueError, OSError, MemoryError, ImportError, RuntimeError) as error:
+        if not (line := error_line(error)):
+            raise
+        print(f"error: {line}", file=sys.stderr)
         code = BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,6 +1,6 @@
 """Standard output and error, whatever stands behind them: a terminal, a pipe, nothing.
 
-And what decoders written in C print to the terminal about damaged files, silenced.
+Errors as a line, and what decoders written in C print about damaged files, silenced.
 """
 
 import ctypes
@@ -12,6 +12,12 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from common.text import escaped, printable
+
+# What errors say of memory that there is not: of torch, of ONNX Runtime, and of libraries.
+OUT_OF_MEMORY = (
+    "out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc",
+    "Failed to allocate memory", "failed to map segment",
+)  # fmt: skip
 
 
 class PrintableStream:
@@ -83,6 +89,23 @@ def open_streams() -> tuple[TextIO, TextIO]:
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
     return sys.stdout, sys.stderr
+
+
+def error_line(error: Exception) -> str | None:
+    """What a user is told of bad input, or of too little memory, as one line; None of a bug.
+
+    ValueError and OSError are what our folders raise for bad input.
+    """
+    told = printable(" ".join(str(error).split()))
+    if not is_out_of_memory(error):
+        return told if isinstance(error, ValueError | OSError) else None
+    less = "close other programs, raise its limit (ulimit -v), or ask for less at once"
+    return f"out of memory ({told[:200]}); {less}" if told else f"out of memory; {less}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory, on whatever device."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 class _CStderr:

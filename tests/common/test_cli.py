@@ -241,6 +241,9 @@ def test_two_presets_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert "--strong and --weak: give one of them" in one_line(capsys.readouterr().err)
 
 
+LESS = "close other programs, raise its limit (ulimit -v), or ask for less at once"
+
+
 def raiser(error: BaseException) -> Callable[[], int]:
     def main() -> int:
         raise error
@@ -261,6 +264,13 @@ def test_run_exits_with_mains_code(code: int) -> None:
         (ValueError("no images\n  in x"), 1, "error: no images in x"),
         (OSError(28, "No space left", "x"), 1, "error: [Errno 28] No space left: 'x'"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 1, "error: out of memory; " + LESS),
+        (
+            ImportError("libtorch_cpu.so: failed to map segment from shared object"),  # ulimit -v
+            1,
+            "error: out of memory (libtorch_cpu.so: failed to map segment from shared object); "
+            + LESS,
+        ),
     ],
 )
 def test_run_turns_bad_input_into_one_line(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+from common.streams import is_out_of_memory
 
 
 class MicroBatch:
@@ -54,8 +54,3 @@ class MicroBatch:
                 return False
             raise
         return True
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether the error says that memory ran out, of a GPU or of the processor."""
-    return isinstance(error, torch.OutOfMemoryError) or any(m in str(error) for m in MESSAGES)
