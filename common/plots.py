@@ -1,5 +1,6 @@
 """Figures drawn without matplotlib's global state: safe in any thread and without a display."""
 
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -18,6 +19,8 @@ MIDDLE_GREY = "#777777"  # a contrast of 4.3 at least with white and with the da
 
 def empty_figure(width: float, height: float, dpi: int = 120) -> Figure:
     """A figure of width x height inches, without axes."""
+    # Classes have names in any script; in a page, the reader's own fonts have them.
+    warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
     figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure

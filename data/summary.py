@@ -7,7 +7,7 @@ import numpy as np
 
 from common.text import printable
 from data.examples import Examples
-from data.splits import TEST, Split
+from data.splits import LEAST_GROUPS, TEST, Split
 
 MOST_NAMED = 4  # classes with sentences of their own
 
@@ -83,11 +83,32 @@ def split_notes(examples: Examples, split: Split, *, n_folds: int) -> list[str]:
             "{n} classes have no test pictures ({names}): nothing is known of their accuracy",
         ),
     ]
+    notes += _notes_on_large_groups(examples)
     if augmented := int((examples.augmented & ~examples.is_corrected).sum()):
         notes.append(f"{augmented} augmented clips are for training only")
     if examples.is_corrected.any():
         notes.append(_note_on_corrected(examples, split))
     return notes
+
+
+def _notes_on_large_groups(examples: Examples) -> list[str]:
+    """A sentence for the class whose largest group has most of its examples, one of several."""
+    found = []
+    for label, name in enumerate(examples.classes):
+        own = examples.groups[examples.of_class(label) & ~examples.augmented]
+        groups, counts = np.unique(own, return_counts=True)
+        if len(groups) >= LEAST_GROUPS and 2 * counts.max() > len(own):
+            largest = groups[counts.argmax()]
+            found.append((counts.max() / len(own), name, largest, counts.max(), len(own)))
+    if not found:
+        return []
+    _, name, group, n, n_all = max(found)
+    more = f", and so in {len(found) - 1} more classes" if len(found) > 1 else ""
+    return [
+        f"{n} of the {n_all} examples of class {name} are of one group, {group}{more}: it decides "
+        "what is learnt of the class; leave some out (of songs: python -m render MUSIC "
+        "--clips-per-recording 10)"
+    ]
 
 
 def _of_classes(counts: list[ClassCount], each: str, together: str) -> list[str]:

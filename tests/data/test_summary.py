@@ -87,6 +87,13 @@ def test_a_class_that_the_test_part_lacks_is_named() -> None:
     assert note.startswith(f"class {examples.classes[1]} has no test pictures")
 
 
+def test_a_recording_that_has_most_of_a_class_is_named() -> None:
+    """A mix of 20 min among songs: 120 of 136 pictures."""
+    groups = [f"g{i // 2}" for i in range(8)] + ["mix"] * 6 + ["a", "b"]
+    [note] = notes_on(make_examples((4, 4), groups=groups), n_folds=1)
+    assert note.startswith("6 of the 8 examples of class drum and bass are of one group, mix: it")
+
+
 def test_a_thousand_classes_have_one_sentence_of_each_kind() -> None:
     labels = np.repeat(np.arange(1000), 4)
     names = np.array([f"g{i}" for i in range(4000)])

@@ -15,6 +15,7 @@ from train.evaluate.calibration import SPARED, LabelCalibration
 from train.evaluate.metrics import Scores
 
 MANY_CLASSES = 100
+UNEVEN = 0.8  # of all, in one class: more than most models of some classes have right
 FEW_GROUPS = 10  # of a class: with fewer, chance decides
 OF_FOLDS = ("validation", "held_out", "held_out_recordings")
 
@@ -163,18 +164,27 @@ class Results:
     def doubts(self) -> list[str]:
         """What to look at when the answers are no better than chance; nothing when they are."""
         scores = self.estimate
-        low, _ = scores.merit.interval_95
-        if low > scores.merit.baseline:
+        _, value, (low, _), baseline = scores.merit
+        if low > baseline:
             return []
-        few = scores.n_groups < FEW_GROUPS * len(scores.per_class)
-        cause = (
-            f"{scores.n_groups} groups in {len(scores.per_class)} classes are few to learn from: "
-            "more recordings help most"
-            if few
-            else f"look whether the labels are right and whether {self.unit}s of one class have "
-            "something in common that the others lack; python -m data.audit looks for errors"
-        )
-        return [f"no better than chance: {_guess(scores)} may do as well; {cause}"]
+        verdict = "no better than chance" if value <= baseline else "not shown to beat chance"
+        if value > baseline > UNEVEN:
+            cause = (
+                f"it is {baseline:.0%} of the {self.unit}s, so that macro F1 "
+                f"({scores.macro_f1:.3f}) says more than accuracy: more recordings of the other "
+                "classes help most"
+            )
+        elif scores.n_groups < FEW_GROUPS * len(scores.per_class):
+            cause = (
+                f"{scores.n_groups} groups in {len(scores.per_class)} classes are few to learn "
+                "from: more recordings help most"
+            )
+        else:
+            cause = (
+                f"look whether the labels are right and whether {self.unit}s of one class have "
+                "something in common that the others lack; python -m data.audit looks for errors"
+            )
+        return [f"{verdict}: {_guess(scores)} may do as well; {cause}"]
 
     def lines(self) -> list[str]:
         """The answer in up to three lines: the test, the figure to quote, the folds."""

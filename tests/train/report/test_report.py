@@ -15,6 +15,8 @@ import yaml
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
+from common.html import inline_svg
+from common.plots import new_figure, save_figure
 from data.audit.report import AuditReport, DuplicatePair, Thumbnail
 from data.audit.shortcuts import Shortcut
 from data.summary import ClassCount
@@ -230,6 +232,28 @@ def test_cautions_follow_from_the_figures() -> None:
     bad = dataclasses.replace(scores, accuracy_interval_95=(0.1, 0.6), majority_baseline=0.3)
     doubts = " ".join(cautions(Results(test=bad, temperature=1.0), honest))
     assert "not shown to be better" in doubts and "anywhere from 10 to 60 %" in doubts
+
+
+def test_right_answers_of_uneven_classes_are_not_called_chance() -> None:
+    """200 pictures of one class, 12 of another, all right: "no better than chance" was said."""
+    labels = np.repeat([0, 1], [12, 200])
+    groups = np.r_[np.arange(12) // 2, 100 + np.arange(200) // 20]
+    sure = np.eye(2)[labels] * 0.98 + 0.01
+    scores = score(sure, labels, groups, classes=("few", "many"), majority=1)
+    [line] = Results(test=scores, temperature=1.0).doubts()
+    assert line.startswith("not shown to beat chance: always answering many may do as well")
+    assert "94% of the pictures, so that macro F1 (1.000) says more" in line
+    wrong = score(sure[:, ::-1], labels, groups, classes=("few", "many"), majority=1)
+    [line] = Results(test=wrong, temperature=1.0).doubts()
+    assert line.startswith("no better than chance")
+
+
+def test_a_class_may_be_named_in_any_script(tmp_path: Path) -> None:
+    """A guitar is in no font of matplotlib's, which said so on the terminal, per figure."""
+    figure, axes = new_figure(2, 2)
+    axes.set_title("🎸 日本")
+    save_figure(figure, tmp_path / "guitar.png")
+    assert "🎸" in inline_svg(figure, "guitar", "a guitar")
 
 
 def over_sure(n: int, confidence: float, accuracy: float) -> Scores:
