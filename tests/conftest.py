@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,8 @@ def pytest_configure() -> None:
     Two workers whose scripts take both cores each wait for one another: twice the time.
     """
     os.environ["SPECTROFOLD_PROGRESS"] = "0"  # its lines come and go with the machine's load
+    # What a shell starts in the background ignores Ctrl-C, which tests send to what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
