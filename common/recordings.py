@@ -67,6 +67,15 @@ def split_folders(root: Path) -> dict[str, str]:
     return {name: part if classes[name] else "" for name, part in parts.items()}
 
 
+def classes_further_down(root: Path, found: str) -> str:
+    """What to do where the only class that was found has folders in it, else nothing."""
+    below = _folders_in(root / found) if (root / found).is_dir() else []
+    named = f"{', '.join(below[:3])}{', ...' if len(below) > 3 else ''}"
+    if len(below) < 2:
+        return ""
+    return f"; {found} has the folders {named}: if they are the classes, give {root}/{found}"
+
+
 def _folders_in(root: Path) -> list[str]:
     """Names of the folders in a folder, sorted, without hidden ones and Python's own."""
     return sorted(

@@ -14,6 +14,7 @@ from common.recordings import (
     PARTS,
     PICTURES,
     SOUNDS,
+    classes_further_down,
     recording_of,
     song_groups,
     split_folders,
@@ -152,8 +153,10 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
     labels = np.array([label for _, label in samples], dtype=np.int64)
     filled = np.unique(labels)
     if len(filled) < 2:
-        one = f"pictures of one class, {names[filled[0]]}" if len(filled) else ""
-        raise ValueError(_expectation(root, one or "no pictures"))
+        name = names[filled[0]] if len(filled) else ""
+        further = classes_further_down(root, name) if name else ""
+        one = f"pictures of one class, {name}" if name else "no pictures"
+        raise ValueError(_expectation(root, one) + printable(further))
     order = np.argsort(paths, kind="stable")  # quick where they are nearly in order
     paths, labels = paths[order], np.searchsorted(filled, labels[order])
     classes = tuple(names[label] for label in filled)

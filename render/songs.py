@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from common.cli import PositiveFloat, option
-from common.recordings import PICTURES, SOUNDS
+from common.recordings import PICTURES, SOUNDS, classes_further_down
 from render.audio.clips import ClipSettings
 from render.collection import render_folder
 from render.command import Request, RunSettings, render
@@ -77,6 +77,7 @@ def check_songs(root: Path, songs: SongConfig) -> None:
         raise ValueError(
             f"{root} has recordings of one class, {', '.join(classes)}; expected "
             f"{root}/<class>/<recording> with two classes at least"
+            f"{classes_further_down(root, "".join(classes))}"
         )
 
 

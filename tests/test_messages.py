@@ -124,11 +124,20 @@ def test_what_cannot_be_trained_on_is_refused_before_torch_is_imported(
     readme.write_text("Songs, labels\n\nMusic, labels, pictures\nmore\n")
     shutil.copytree(image_folder / "blues", tmp_path / "alone/blues")
     split.write_text("path,split\nmine/a.png,test\n")
+    shutil.copytree(image_folder, tmp_path / "kaggle/images")
+    for name in ("a", "b"):
+        (tmp_path / f"Data/songs/{name}").mkdir(parents=True)
+        (tmp_path / f"Data/songs/{name}/x.mp3").touch()
     expected = {
         ("main", str(empty)): "is empty",
         ("main", str(readme)): "expected a table of features",
         ("main", str(tmp_path / "alone")): "pictures of one class, blues",
         ("main", str(image_folder / "blues")): "is one class of those",
+        (
+            "main",
+            str(tmp_path / "kaggle"),
+        ): f"if they are the classes, give {tmp_path}/kaggle/images",
+        ("main", str(tmp_path / "Data")): f"if they are the classes, give {tmp_path}/Data/songs",
         ("main", str(image_folder), "--split", str(split)): "paths start there",
         ("main", str(image_folder), "--split", str(readme)): "needs the columns path and split",
         ("compare", *(str(write_run(tmp_path / part, part)) for part in ("1", "test"))): (
