@@ -77,7 +77,7 @@ def check_songs(root: Path, songs: SongConfig) -> None:
         raise ValueError(
             f"{root} has recordings of one class, {', '.join(classes)}; expected "
             f"{root}/<class>/<recording> with two classes at least"
-            f"{classes_further_down(root, "".join(classes))}"
+            f"{classes_further_down(root, ''.join(classes))}"
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 from common.pictures import open_picture
 from common.progress import tracked
 from data.images.colour_map import nearest_colour_map
+from data.images.drawing import PLAIN, Drawing
 from data.images.read import looked_at
 
 THUMBNAIL = (96, 64)  # width, height
@@ -26,7 +28,8 @@ class Appearance:
 
     brightness: darkest, brightest, mean, deviation and quartiles in grey steps; edges: mean and
     deviation of the outermost rows (top, bottom) and columns (left, right); colours: mean R-G and
-    G-B of each of the 256 grey levels, int16 (512,); thumbnail: grey uint8 (64, 96).
+    G-B of each of the 256 grey levels, int16 (512,); colour_map: of what is in the frame;
+    thumbnail: grey uint8 (64, 96).
     """
 
     file_format: str
@@ -41,15 +44,24 @@ class Appearance:
     thumbnail: np.ndarray
 
 
-def measure_appearance(file: Path) -> Appearance:
-    """The look of a picture file; ValueError if it is unreadable."""
+def measure_appearance(file: Path, drawing: Drawing = PLAIN) -> Appearance:
+    """The look of a picture file; ValueError if it is unreadable.
+
+    drawing: tells the frame, which is no part of what the colour map is told by.
+    """
     with open_picture(file) as image:
         header = (str(image.format), image.mode, *image.size)
     with looked_at(file) as pixels:
-        return _measured(pixels, header, file.stat().st_size)
+        box = drawing.box_of(header[2:])
+        if box and pixels.shape[1::-1] != header[2:]:
+            box = box.scaled(pixels.shape[1] / header[2], pixels.shape[0] / header[3])
+        colour_map = nearest_colour_map(box.of(pixels) if box else pixels)
+        return _measured(pixels, header, file.stat().st_size, colour_map)
 
 
-def _measured(pixels: np.ndarray, header: tuple[str, str, int, int], n_bytes: int) -> Appearance:
+def _measured(
+    pixels: np.ndarray, header: tuple[str, str, int, int], n_bytes: int, colour_map: str
+) -> Appearance:
     picture = Image.fromarray(pixels).convert("L")
     grey = np.asarray(picture)
     edge_lines = (grey[:EDGE], grey[-EDGE:], grey[:, :EDGE], grey[:, -EDGE:])
@@ -60,7 +72,7 @@ def _measured(pixels: np.ndarray, header: tuple[str, str, int, int], n_bytes: in
         np.array([*picture.getextrema(), grey.mean(), _deviation(picture), *quartiles]),
         np.array([figure for line in edge_lines for figure in (line.mean(), line.std())]),
         _colour_table(pixels[::2, ::2], grey[::2, ::2]),
-        nearest_colour_map(pixels),
+        colour_map,
         np.asarray(picture.resize(THUMBNAIL, Image.Resampling.BOX)),
     )
 
@@ -84,8 +96,8 @@ def _colour_table(pixels: np.ndarray, grey: np.ndarray) -> np.ndarray:
     return tables.ravel().astype(np.int16)
 
 
-def measure_appearances(files: Sequence[Path]) -> list[Appearance]:
+def measure_appearances(files: Sequence[Path], drawing: Drawing = PLAIN) -> list[Appearance]:
     """The look of each readable file, as it was drawn: with its frame, in its colours."""
     with ThreadPoolExecutor(cpu_count()) as pool:
-        jobs = pool.map(measure_appearance, files)
+        jobs = pool.map(partial(measure_appearance, drawing=drawing), files)
         return list(tracked(jobs, "looking at pictures", len(files), "pictures"))

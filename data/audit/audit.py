@@ -97,7 +97,7 @@ def audit(
         raise ValueError(f"{examples.root}: fewer than two classes have readable pictures")
     some = np.sort(np.random.default_rng(0).permutation(len(examples))[:N_AUDITED])
     measured = examples.take(some)
-    appearances = measure_appearances(measured.files())
+    appearances = measure_appearances(measured.files(), drawing)
     found = trusted_duplicates(prints, examples)
     if duplicates != "near":
         found = Duplicates([pair for pair in found.pairs if pair.exact], [], found.threshold)

@@ -109,14 +109,16 @@ class Drawing:
         if cropped:
             (width, height), box = cropped[0]
             share = 1 - box.size[0] * box.size[1] / (width * height)
-            more = f", and pictures of {len(cropped) - 1} other sizes" if len(cropped) > 1 else ""
+            n = len(cropped) - 1
+            more = f", and pictures of {n} other size{'s' * (n > 1)}" if n else ""
             said.append(
                 f"cropped {share:.0%} of margins: {box.size[0]}x{box.size[1]} of {width}x{height}"
                 f"{more}; --no-crop keeps them"
             )
         if self.colour_map and (self.inverted or self.colour_map != self.shown):
             low = ", loud at its low end," if self.inverted else ""
-            said.append(f"the colours of {self.colour_map}{low} are read back to levels")
+            name = "shades" if self.colour_map == "gray" else "colours"
+            said.append(f"the {name} of {self.colour_map}{low} are read back to levels")
         if self.loud_side == "above" and not self.flip:
             said.append("low frequencies seem to be on top: --flip turns the pictures")
         if self.loud_side == "below" and self.flip:

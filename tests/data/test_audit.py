@@ -154,8 +154,9 @@ def test_drawn_axes_are_named(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / file.parent.name / file.name)
     kept = audit(scan(tmp_path), crop=False).findings()
     assert any("drawn and the same in all: axes" in note for note in kept)
-    cropped = audit(scan(tmp_path)).findings()
-    assert "cropped 28% of margins: 432x128 of 480x160; --no-crop keeps them" in cropped
+    cropped = audit(scan(tmp_path))
+    assert "cropped 28% of margins: 432x128 of 480x160; --no-crop keeps them" in cropped.findings()
+    assert {one.colour_map for one in cropped.appearances} == {"magma"}  # with the frame: other
 
 
 def folder_with_faults(tmp_path: Path) -> Path:
