@@ -10,6 +10,7 @@ import torch
 from matplotlib import colormaps
 
 from data.audit.audit import Audit
+from data.images.read import canvas_for
 from train.evaluate.domain_shift import distances, likely_cause, shift
 from train.models.facts import DomainReference, ModelFacts
 from train.report.gallery import Answered
@@ -49,11 +50,12 @@ def drawn_differently(facts: ModelFacts, found: Audit) -> list[str]:
         for key in sorted(then.keys() & now.keys() - {"version", "clips"})
         if then[key] != now[key]
     ]
-    (width, height), _ = Counter((k.width, k.height) for k in found.appearances).most_common(1)[0]
+    size = found.drawing.frames[0].box.size  # of most pictures, without their frame
+    width, height = canvas_for([size], facts.image.width, facts.image.height)
     canvas = facts.image.canvas
     if abs(width / height / (canvas[0] / canvas[1]) - 1) > 0.1:
         lines.append(
-            f"pictures are {width}x{height}, those of training were kept at {canvas[0]}x"
+            f"pictures are {size[0]}x{size[1]}, those of training were kept at {canvas[0]}x"
             f"{canvas[1]}: another shape"
         )
     colours = Counter(look.colour_map for look in found.appearances).most_common(1)[0][0]

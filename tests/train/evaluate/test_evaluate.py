@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,12 @@ import torch
 from PIL import Image
 
 from common.cli import run
-from tests.helpers import Run
+from data.audit.audit import audit
+from data.image_folder import scan
+from tests.helpers import Run, facts_of_pictures
 from train.evaluate.__main__ import main
 from train.evaluate.domain_shift import changes, distances, likely_cause, reference_of, shift
+from train.evaluate.shift_report import drawn_differently
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
 
@@ -170,3 +173,13 @@ def test_kin_have_no_likely_cause_and_changes_keep_the_shape() -> None:
     for _, change in changes(lambda images: images):
         assert change(beats(12)[:2]).shape == (2, 3, 48, 96)
         assert change(beats(12)[:2]).dtype == torch.uint8
+
+
+def test_training_pictures_are_of_no_other_shape(image_folder: Path) -> None:
+    """Of pictures wider than twice the network's input, at most that is kept: a square here."""
+    found = audit(scan(image_folder))  # 32x24
+    for canvas, differs in (((16, 16), False), ((16, 8), True)):
+        facts = facts_of_pictures(8, 8)
+        facts = replace(facts, inputs=replace(facts.image, canvas=canvas))
+        lines = drawn_differently(facts, found)
+        assert any("another shape" in line for line in lines) == differs
