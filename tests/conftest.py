@@ -46,8 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Scripts that tests run must not keep pictures in the home of who runs them."""
-    os.environ["SPECTROFOLD_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """Scripts that tests run must not keep pictures in the home of who runs them.
+
+    xdist's workers share the folder, below which each has one: a network is traced once for all.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    os.environ["SPECTROFOLD_CACHE"] = str(shared / "cache")
 
 
 @pytest.fixture
