@@ -11,6 +11,8 @@ import numpy as np
 
 # By how the names of files end.
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+# Pictures that are not read: a folder of them and of others would lose them unseen.
+OTHER_PICTURES = (".gif", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jfif", ".svg")
 SOUNDS_DIRECT = frozenset(
     (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".opus", ".au")
 )

@@ -2,8 +2,9 @@
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from common.files import near, open_csv
 from common.recordings import (
+    OTHER_PICTURES,
     PARTS,
     PICTURES,
     SOUNDS,
@@ -74,21 +76,21 @@ def _labelled(root: str | Path, class_to_idx: dict[str, int]) -> list[tuple[str,
     return [
         (path, label)
         for name, label in class_to_idx.items()
-        for path in _pictures_below(f"{root}/{name}")
+        for path in _pictures_below(f"{root}/{name}", PICTURES + OTHER_PICTURES)
     ]
 
 
-def _pictures_below(folder: str) -> Iterator[str]:
+def _pictures_below(folder: str, types: tuple[str, ...] = PICTURES) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             name, path = entry.name, f"{folder}/{entry.name}"
             if name.startswith("."):  # macOS's `._x.png`, a notebook's checkpoint copies
                 continue
             if not _is_folder(entry):
-                if name.lower().endswith(PICTURES):
+                if name.lower().endswith(types):
                     yield path
             elif not (entry.is_symlink() and _is_inside(folder, path)):
-                yield from _pictures_below(path)
+                yield from _pictures_below(path, types)
 
 
 def _is_utf_8(name: str) -> bool:
@@ -146,7 +148,8 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
     read = _image_folder if torch else _listed
     names, listed = _in_parts(root, own_parts, read) if own_parts else read(root)
     cut = len(str(root)) + 1
-    found = [(path[cut:], label) for path, label in listed]
+    found = [(path[cut:], label) for path, label in listed if path.lower().endswith(PICTURES)]
+    unread = _of_other_types([path for path, _ in listed]) if len(found) < len(listed) else ""
     left_out = _unwritable(root, [path for path, _ in found])
     samples = [(path, label) for path, label in found if path not in left_out]
     paths = np.array([path for path, _ in samples], dtype=str)
@@ -156,11 +159,22 @@ def scan(root: str | Path, group: str = "group", *, torch: bool = True) -> Examp
         name = names[filled[0]] if len(filled) else ""
         further = classes_further_down(root, name) if name else ""
         one = f"pictures of one class, {name}" if name else "no pictures"
-        raise ValueError(_expectation(root, one) + printable(further))
+        raise ValueError(
+            _expectation(root, one) + printable(further) + f"; {unread}" * bool(unread)
+        )
     order = np.argsort(paths, kind="stable")  # quick where they are nearly in order
     paths, labels = paths[order], np.searchsorted(filled, labels[order])
     classes = tuple(names[label] for label in filled)
-    return _examples(root, classes, paths, labels, table, left_out, own_parts)
+    examples = _examples(root, classes, paths, labels, table, left_out, own_parts)
+    return replace(examples, notes=(*examples.notes, unread)) if unread else examples
+
+
+def _of_other_types(paths: list[str]) -> str:
+    """How many of the paths are pictures that are not read, in a sentence."""
+    suffixes = Counter(f".{path.rpartition('.')[2].lower()}" for path in paths)
+    others = {suffix: n for suffix, n in suffixes.most_common() if suffix not in PICTURES}
+    named = ", ".join(f"{n} {suffix}" for suffix, n in others.items())
+    return f"pictures of these types are not read: {named}; save them as PNG"
 
 
 def _in_parts(root: Path, own_parts: dict[str, str], read: _Read) -> _Listing:

@@ -226,3 +226,18 @@ def test_several_labels_of_a_picture_are_those_of_the_table(image_folder: Path) 
     write_clips(image_folder, [f"{path},old" for path in paths], header="path,labels")
     with pytest.raises(ValueError, match="expected two at least, as rock;jazz"):
         scan(image_folder)
+
+
+def test_pictures_of_other_types_are_counted(image_folder: Path) -> None:
+    """A third of a folder was GIF and TIFF, and nobody was told."""
+    for name in ("blues/a.gif", "blues/b.TIFF", "jazz/c.gif"):
+        (image_folder / name).touch()
+    examples = scan(image_folder)
+    assert len(examples) == 18
+    assert examples.notes == (
+        "pictures of these types are not read: 2 .gif, 1 .tiff; save them as PNG",
+    )
+    for file in image_folder.rglob("*.png"):
+        file.unlink()
+    with pytest.raises(ValueError, match=r"has no pictures; .* not read: 2 \.gif, 1 \.tiff"):
+        scan(image_folder)
