@@ -237,12 +237,13 @@ def random_song(
     named = dict(zip(classes, p.tolist(), strict=True))
     best = classes[int(p.argmax())]
     end = ClipPrediction(230.0, 240.0, best, float(p.max()), named, None)
-    embedding = rng.standard_normal(N_DIMENSIONS).astype(np.float32)
+    embedding, difference = rng.standard_normal((2, N_DIMENSIONS)).astype(np.float32)
     analysis = Analysis(
         Prediction(f"/music/{i:06d}.mp3", best, float(p.max()), named, timeline=(end,)),
         embedding / np.linalg.norm(embedding),
         rng.integers(0, 256, BANDS * COLUMNS, dtype=np.uint8),
         float(rng.uniform(0.5, 1.5)),
+        difference / np.linalg.norm(embedding) / 4,
     )
     file = File(
         Path(f"/music/{i:06d}.mp3"), 8_000_000, i, hashlib.sha256(str(i).encode()).hexdigest()

@@ -23,6 +23,24 @@ TOO_LARGE = f"larger than {MAX_BYTES >> 30} GiB: no recording"
 
 
 @contextmanager
+def changing(file: Path) -> Iterator[None]:
+    """The right to change a file; ValueError while another process has it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(f"{file}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"{file} is being changed by another process; wait until it has ended"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def whole_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, for a library that opens its file itself; then renamed.
 

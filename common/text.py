@@ -4,6 +4,7 @@ YAML of anybody's can hold aliases of aliases, which stand for gigabytes, and ne
 """
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -31,6 +32,14 @@ def escaped(character: str) -> str:
         high, low = divmod(code - 0x10000, 0x400)
         return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
     return f"\\u{code:04x}"
+
+
+def as_utf8(text: str) -> str:
+    """The text as UTF-8 can hold it."""
+    with suppress(UnicodeEncodeError):
+        text.encode()
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def load_yaml(text: str) -> Any:

@@ -26,13 +26,15 @@ class Analysis:
     """What is kept of a song.
 
     embedding: float32 (F,), of unit length; fingerprint: uint8 (n,), see `fingerprint`; distance:
-    from the middle of the training pictures, 1 for what 95 % of those are within, None if unknown.
+    from the middle of the training pictures, 1 for what 95 % of those are within, None if unknown;
+    difference: float32 (F,), the first half less the second as embeddings, None of a single clip.
     """
 
     prediction: Prediction
     embedding: np.ndarray
     fingerprint: np.ndarray
     distance: float | None
+    difference: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,14 @@ class Analyser:
                 spans.append(clip.span or (0.0, 0.0))
                 unsure.append(clip.unsure)
                 thumbnails.append(thumbnail(clip.pixels))
-        mean = np.concatenate(embedded).mean(axis=0)
-        facts, answers = self.model.facts, np.concatenate(rows)
-        domain = facts.domain
+        facts, answers, of_clips = self.model.facts, np.concatenate(rows), np.concatenate(embedded)
+        embedding, difference = kept_embedding(of_clips, facts.domain)
         return Analysis(
             of_recording(str(path), facts.classes, spans, answers, unsure, facts.several),
-            kept_embedding(mean, domain),
+            embedding,
             fingerprint(spans, thumbnails),
-            _distance(mean, domain),
+            _distance(of_clips.mean(axis=0), facts.domain),
+            difference,
         )
 
 
@@ -96,17 +98,29 @@ def open_analyser(model: str | Path, cutting: Cutting) -> Analyser:
     return Analyser(file, Model(facts, alone), alone, cutting)
 
 
-def kept_embedding(embedding: np.ndarray, domain: DomainReference | None) -> np.ndarray:
-    """float32 (min(F, N_DIMENSIONS),) of unit length, of an embedding float (F,).
+def kept_embedding(
+    clips: np.ndarray, domain: DomainReference | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(the embedding, how its halves differ) of a recording's clips float (n, F) in their order.
 
-    Feature by feature in the training's spread, then projected on random signs, which keeps angles
-    (D. Achlioptas, Journal of Computer and System Sciences 66, 2003). The signs are the bits of a
-    hash, so every index of a model has the same.
+    embedding: float32 (min(F, N_DIMENSIONS),) of unit length; of the mean, feature by feature in
+    the training's spread, then projected on random signs, which keeps angles (D. Achlioptas,
+    Journal of Computer and System Sciences 66, 2003). The signs are the bits of a hash, so every
+    index of a model has the same. The difference is in its scale, None of a single clip.
     """
+    spread = _projected(clips.mean(axis=0), domain)
+    length = max(float(np.linalg.norm(spread)), 1e-12)
+    embedding = (spread / length).astype(np.float32)
+    if (half := len(clips) // 2) == 0:
+        return embedding, None
+    first, second = clips[:half].mean(axis=0), clips[-half:].mean(axis=0)
+    difference = _projected(first, domain) - _projected(second, domain)
+    return embedding, (difference / length).astype(np.float32)
+
+
+def _projected(embedding: np.ndarray, domain: DomainReference | None) -> np.ndarray:
     spread = domain.standardised(embedding) if domain else embedding
-    if len(spread) > N_DIMENSIONS:
-        spread = spread @ _signs(len(spread))
-    return (spread / max(float(np.linalg.norm(spread)), 1e-12)).astype(np.float32)
+    return spread @ _signs(len(spread)) if len(spread) > N_DIMENSIONS else spread
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.cli import BAD_INPUT, DONE, SOME_LEFT_OUT
-from common.files import absolute, check_regular, digest_of
+from common.files import absolute, changing, check_regular, digest_of
 from common.progress import tracked
 from common.recordings import SEPARATOR, labels_of
 from common.text import printable
@@ -35,7 +35,7 @@ def scan(request: Request) -> int:
     given = request.library.model or (_last_model(file) if file.is_file() else "runs/latest")
     clips = request.scan.clips
     analyser = open_analyser(given, Cutting(n_clips=clips))
-    with Index(file, create=True) as index, index.changing():
+    with Index(file, create=True) as index, changing(index.file):
         model = index.add_model(
             _digest(analyser.file),
             clips or 0,
@@ -151,7 +151,7 @@ def tag(request: Request) -> int:
             print("nothing is written; tag --write does it, and undo takes it back")
             return DONE
         n_written, left_out = 0, list[LeftOut]()
-        with index.changing():
+        with changing(index.file):
             for one in write(index, planned):
                 if isinstance(one, LeftOut):
                     left_out.append(one)
@@ -170,7 +170,7 @@ def undo(request: Request) -> int:
     from inference.library.journal import Journal
 
     n_undone, left_out = 0, list[LeftOut]()
-    with Index(Path(request.library.index)) as index, index.changing():
+    with Index(Path(request.library.index)) as index, changing(index.file):
         journal = Journal(index)
         last = journal.next_run() - 1
         entries = takewhile(lambda e: request.undo.all_runs or e.run == last, journal.entries())

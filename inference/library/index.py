@@ -2,20 +2,21 @@
 
 Every change is one transaction, and readers do not wait for writers (write-ahead logging), so a
 kill at any moment leaves an index that is whole, and several commands may use it at once. Those
-that change it take turns (`Index.changing`). Paths are bytes: a name need not be UTF-8.
+that change it take turns (`common.files.changing`). Paths are bytes: a name need not be UTF-8.
 """
 
 import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.text import as_utf8
 from inference.prediction import Prediction
 from render.audio.tags import SongTags
 
@@ -54,7 +55,14 @@ CREATE INDEX answers_of_song ON answers (song);
 CREATE INDEX embeddings_of_song ON embeddings (song);
 CREATE INDEX failures_of_song ON failures (song);
 """
+DIFFERENCES = """
+CREATE TABLE IF NOT EXISTS differences (
+    song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
+    model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+    difference BLOB NOT NULL, PRIMARY KEY (song, model)) WITHOUT ROWID
+"""
 TAG_COLUMNS = ("title", "artist", "albumartist", "album", "date")
+ONE_OF = "IN (SELECT value FROM json_each(?))"
 ANSWER_COLUMNS = "label, probability, agreement, unsure, seconds, distance, probabilities"
 
 
@@ -161,23 +169,6 @@ class Index:
             raise
         self.connection.execute("COMMIT")
 
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """The right to change songs and files; ValueError while another process has it."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(f"{self.file}.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ValueError(
-                f"{self.file} is being changed by another process; wait until it has ended"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query finds."""
         return self.connection.execute(query, values).fetchall()
@@ -197,10 +188,11 @@ class Index:
     def add_model(
         self, digest: str, clips: int, file: Path, classes: Sequence[str], several: bool = False
     ) -> IndexedModel:
-        """The model's entry, made or with its file's new place."""
+        """The model's entry, made or with its file's new place; older indexes get their tables."""
         named = {"several": list(classes)} if several else list(classes)
         values = (digest, clips, os.fsencode(file.resolve()), json.dumps(named))
         with self.transaction():
+            self.connection.execute(DIFFERENCES)
             self.connection.execute(
                 "INSERT INTO models (digest, clips, path, classes, scan) VALUES (?, ?, ?, ?, "
                 "(SELECT 1 + coalesce(max(scan), 0) FROM models)) ON CONFLICT (digest, clips) "
@@ -309,6 +301,11 @@ class Index:
             "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
             (model, song, found.embedding.astype(np.float16).tobytes()),
         )
+        if found.difference is not None:
+            self.connection.execute(
+                "INSERT OR REPLACE INTO differences VALUES (?, ?, ?)",
+                (song, model, found.difference.astype(np.float16).tobytes()),
+            )
 
     def with_digest(self, digest: str) -> dict[int, Path]:
         """The songs whose files have a digest: paths by number."""
@@ -326,8 +323,8 @@ class Index:
         )
         values: list[object] = [model.id]
         if only is not None:
-            query += " AND songs.id IN (SELECT value FROM json_each(?))"
-            values.append(json.dumps([int(song) for song in only]))
+            query += f" AND songs.id {ONE_OF}"
+            values.append(_numbers(only))
         for row in self.connection.execute(query + " ORDER BY path", values):
             yield _song(row, model)
 
@@ -352,10 +349,14 @@ class Index:
     def embeddings(self, model: IndexedModel) -> tuple[np.ndarray, np.ndarray]:
         """(numbers of the songs int64 (n,), their embeddings float16 (n, F))."""
         query = "SELECT song, embedding FROM embeddings WHERE model = ?"
-        rows = self.rows(query, model.id)
-        songs = np.array([song for song, _ in rows], np.int64)
-        joined = np.frombuffer(b"".join([blob for _, blob in rows]), np.float16)
-        return songs, joined.reshape(len(rows), -1 if len(rows) else 0)
+        return _vectors(self.rows(query, model.id))
+
+    def differences(self, model: IndexedModel, songs: Sequence[int]) -> np.ndarray:
+        """float16 (n, F): how the halves of some songs differ, of those where it is known."""
+        if not self.rows("SELECT name FROM sqlite_master WHERE name = 'differences'"):
+            return np.zeros((0, 0), np.float16)
+        query = f"SELECT song, difference FROM differences WHERE model = ? AND song {ONE_OF}"
+        return _vectors(self.rows(query, model.id, _numbers(songs)))[1]
 
     def embedding(self, model: IndexedModel, song: int) -> np.ndarray:
         """The embedding float16 (F,) of one song that the model has answered for."""
@@ -365,12 +366,19 @@ class Index:
 
     def fingerprints(self, model: IndexedModel, songs: Sequence[int]) -> dict[int, np.ndarray]:
         """The fingerprints uint8 (n,) of some songs, by their numbers."""
-        query = (
-            "SELECT song, fingerprint FROM answers WHERE model = ? "
-            "AND song IN (SELECT value FROM json_each(?))"
-        )
-        rows = self.rows(query, model.id, json.dumps([int(song) for song in songs]))
+        query = f"SELECT song, fingerprint FROM answers WHERE model = ? AND song {ONE_OF}"
+        rows = self.rows(query, model.id, _numbers(songs))
         return {song: np.frombuffer(blob, np.uint8) for song, blob in rows}
+
+
+def _numbers(songs: Sequence[int]) -> str:
+    return json.dumps([int(song) for song in songs])
+
+
+def _vectors(rows: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray, np.ndarray]:
+    songs = np.array([song for song, _ in rows], np.int64)
+    joined = np.frombuffer(b"".join([blob for _, blob in rows]), np.float16)
+    return songs, joined.reshape(len(rows), -1 if len(rows) else 0)
 
 
 def _song(row: Sequence[Any], model: IndexedModel) -> Song:
@@ -389,11 +397,3 @@ def _song(row: Sequence[Any], model: IndexedModel) -> Song:
 def path_of(raw: bytes) -> Path:
     """The path that the index holds as bytes."""
     return Path(os.fsdecode(raw))
-
-
-def as_utf8(text: str) -> str:
-    """The text as UTF-8 can hold it."""
-    with suppress(UnicodeEncodeError):
-        text.encode()
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()

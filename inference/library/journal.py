@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.library.index import Index, as_utf8, path_of
+from common.text import as_utf8
+from inference.library.index import Index, path_of
 
 BLOCK = 256  # bytes
 HEAD = struct.Struct("<QQI")  # bytes of the old file and of the new one, number of steps

@@ -16,6 +16,9 @@ MOMENT = re.compile(r"(.+)@((?:\d+:)?(?:\d+:)?\d+(?:\.\d+)?)")
 N_COMPARED = 100  # nearest songs of which it is asked whether they are the same recording
 N_EXACT = 2000  # songs that are compared exactly
 N_DESCRIBED = 2000  # songs, evenly over the library, that tell its mean and variances
+# What changes within songs weighs so much beside what differs between them: chosen on one half of a
+# set of game music, where 3 to 20 are as good (bench/RESULTS.md).
+WITHIN = 5.0
 # Fingerprints of two encodings of a recording correlate by 0.79 and more, and their embeddings by
 # 0.69; of gtzan_mini_audio no two recordings are alike in both, of game music cut to equal lengths
 # four pairs of 2,080 are (bench/RESULTS.md).
@@ -52,8 +55,10 @@ class Embeddings:
     """The embeddings of a library, ready to be compared. songs: their numbers, int64 (n,).
 
     What all its music has in common tells no two songs apart: the mean is taken away, and
-    directions in which songs vary much count less. Another clip of a recording then comes first
-    more often (bench/RESULTS.md). kept: as the index has them, float16 (n, F).
+    directions in which songs vary much, or change from their first half to their second, count less
+    (A. O. Hatch, S. Kajarekar, A. Stolcke, "Within-class covariance normalization for SVM-based
+    speaker recognition", Interspeech 2006). Another clip of a recording then comes first more often
+    (bench/RESULTS.md). kept: as the index has them, float16 (n, F).
     """
 
     def __init__(self, index: Index, model: IndexedModel) -> None:
@@ -62,9 +67,11 @@ class Embeddings:
         if not len(self.songs):
             raise ValueError(f"{index.file} has no song yet that {model.file} has answered for")
         self._rows = self.kept.astype(np.float32)
-        some = self._rows[:: -(-len(self._rows) // N_DESCRIBED)]
+        step = -(-len(self._rows) // N_DESCRIBED)
+        some = self._rows[::step]
         self._mean = some.mean(axis=0) if len(some) > 1 else np.zeros(some.shape[1], np.float32)
-        self._whitening = _whitening(some - self._mean)
+        within = index.differences(model, self.songs[::step].tolist()).astype(np.float32)
+        self._whitening = _whitening(some - self._mean, within)
         squares = np.einsum("ij,ij->i", self._rows, self._rows)
         squares += self._mean @ self._mean - 2 * (self._rows @ self._mean)
         self._lengths = np.sqrt(np.maximum(squares, 1e-12))  # of the rows without the mean
@@ -102,17 +109,26 @@ def _largest(values: np.ndarray, n: int) -> np.ndarray:
     return ordered
 
 
-def _whitening(centred: np.ndarray) -> np.ndarray:
-    """float32 (F, F): what makes the variances of rows (n, F) more even.
+def _whitening(centred: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """float32 (F, F): what makes the variances of rows (n, F), and within songs, more even.
 
-    Each is taken together with their mean, and the more of that the fewer rows tell it.
+    within: how the halves of songs differ, (m, F), m may be 0. The variances are taken together
+    with their mean, and the more of that the fewer rows tell them.
     """
     n, n_features = centred.shape
-    variances, directions = np.linalg.eigh(centred.T @ centred / n)
-    mean = max(float(variances.mean()), 1e-12)
-    scales = 1 / np.sqrt(np.maximum(variances, 0) / mean + 1 + n_features / n)
-    even: np.ndarray = (directions * scales) @ directions.T
+    both = _covariance(centred) + (1 + n_features / n) * np.eye(n_features)
+    if len(within):
+        both += WITHIN * _covariance(within)
+    variances, directions = np.linalg.eigh(both)
+    even: np.ndarray = (directions / np.sqrt(variances)) @ directions.T
     return even.astype(np.float32)
+
+
+def _covariance(rows: np.ndarray) -> np.ndarray:
+    """float64 (F, F): of rows (n, F) about 0, in units of their mean variance."""
+    products = rows.T @ rows / len(rows)
+    scaled: np.ndarray = products / max(float(np.trace(products)) / len(products), 1e-12)
+    return scaled.astype(np.float64)
 
 
 def split_moment(text: str) -> tuple[str, float | None]:

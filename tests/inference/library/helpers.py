@@ -11,9 +11,10 @@ from inference.library.__main__ import main
 
 ANSWERS = """
 SELECT songs.path, songs.digest, models.digest, clips, label, probability, unsure, fingerprint,
-embedding
+embedding, difference
 FROM songs JOIN answers ON answers.song = songs.id JOIN models ON models.id = answers.model
 JOIN embeddings ON embeddings.song = songs.id AND embeddings.model = models.id
+LEFT JOIN differences ON differences.song = songs.id AND differences.model = models.id
 ORDER BY models.digest, clips, songs.path
 """
 

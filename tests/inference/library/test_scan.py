@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+from common.files import changing
 from inference.library.index import Index
 from predict import load
 from tests.helpers import ROOT
@@ -112,7 +113,7 @@ def n_songs(index: Path) -> int:
 
 def test_two_scans_at_once_are_refused_and_readers_are_not(library: Library, music: Path) -> None:
     library.scan(music)
-    with Index(library.index) as index, index.changing(), index.transaction():
+    with Index(library.index) as index, changing(index.file), index.transaction():
         with pytest.raises(ValueError, match="is being changed by another process"):
             library.scan(music)
         assert library("stats")[0] == 0

@@ -1,18 +1,25 @@
 """Songs near a song: the same recording said apart, moments, files outside, and what to check."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from inference.library.analysis import Analysis
 from inference.library.fingerprint import BANDS, COLUMNS, likeness, likeness_of_cuts
+from inference.library.index import File, Index, IndexedModel
+from inference.library.similar import Embeddings
+from inference.prediction import ClipPrediction, Prediction
+from render.audio.tags import SongTags
 from tests.helpers import ROOT
 from tests.inference.library.helpers import Library
-from tests.sounds import SR, write_sound
+from tests.sounds import SR, notes, write_sound
 
 
 def lines(out: str) -> list[tuple[str, str]]:
@@ -48,6 +55,75 @@ def test_a_recording_cut_a_second_later_is_as_alike_as_the_whole_one() -> None:
     assert likeness_of_cuts(whole, whole, 30, 30) == pytest.approx(1)
     assert likeness_of_cuts(whole, whole, 1, 1) == 0  # too short to tell
     assert likeness_of_cuts(np.zeros_like(whole), whole, 30, 30) == 0
+
+
+def indexed(file: Path, rows: np.ndarray, differences: np.ndarray | None) -> IndexedModel:
+    """An index of embeddings float (n, F), with how the halves of each song differ, or without."""
+    with Index(file, create=True) as index:
+        model = index.add_model("digest", 0, file, ["a"])
+        for i, row in enumerate(rows):
+            clip = ClipPrediction(0, 10, "a", 1.0, {"a": 1.0}, None)
+            said = Prediction(str(i), "a", 1.0, {"a": 1.0}, timeline=(clip,))
+            difference = None if differences is None else differences[i]
+            found = Analysis(said, row, np.zeros(4, np.uint8), None, difference)
+            index.add(File(Path(f"/{i:03}"), 0, 0, str(i)), SongTags(), model, found)
+    return model
+
+
+def firsts(file: Path, model: IndexedModel, asked: np.ndarray) -> list[int]:
+    """The place of the song that comes first for each embedding."""
+    with Index(file) as index:
+        embeddings = Embeddings(index, model)
+        return [int(embeddings.nearest(one, 1)[0][0]) for one in asked]
+
+
+def test_what_changes_within_songs_tells_songs_apart_no_longer(tmp_path: Path) -> None:
+    """Songs differ in 16 directions, and within every song the music drifts along one of them."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((40, 16)) / 4
+    drift = rng.standard_normal((40, 16)) * np.where(np.arange(16) == 3, 1.5, 0.01)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    asked = rows + drift
+    known = indexed(tmp_path / "known.db", rows, drift)
+    unknown = indexed(tmp_path / "unknown.db", rows, None)
+    right = sum(one == i for i, one in enumerate(firsts(tmp_path / "known.db", known, asked)))
+    without = firsts(tmp_path / "unknown.db", unknown, asked)
+    assert right == 40
+    assert sum(one == i for i, one in enumerate(without)) < 35
+    with closing(sqlite3.connect(tmp_path / "known.db")) as db:
+        db.execute("DROP TABLE differences")  # as an earlier version made it
+    assert firsts(tmp_path / "known.db", known, asked) == without
+    with Index(tmp_path / "known.db") as index:
+        assert index.add_model("digest", 0, Path("model.onnx"), ["a"]).id == known.id
+        assert index.differences(known, [1, 2]).shape == (0, 0)
+    assert firsts(tmp_path / "known.db", known, asked) == without
+
+
+def test_a_scan_keeps_how_the_halves_of_songs_differ(library: Library, tmp_path: Path) -> None:
+    """Low notes that turn high, high ones that turn low, and a song of one clip."""
+    music = tmp_path / "turning"
+    music.mkdir()
+    low, high = (notes(kind, 3, np.random.default_rng(1)) for kind in ("low", "high"))
+    soundfile.write(music / "0.wav", np.concatenate([low, high]), SR)
+    soundfile.write(music / "1.wav", np.concatenate([high, low]), SR)
+    soundfile.write(music / "2.wav", np.concatenate([low, low]), SR)
+    write_sound(music / "short.wav", "low", 1, seed=1)
+    library.scan(music)
+    with Index(library.index) as index:
+        (model,) = index.models()
+        numbers = {song.file.path.name: song.id for song in index.songs(model)}
+        up, down, same = (
+            index.differences(model, [numbers[f"{i}.wav"]])[0].astype(float) for i in range(3)
+        )
+        assert index.differences(model, [numbers["short.wav"]]).shape == (0, 0)
+        assert len(index.differences(model, list(numbers.values()))) == 3
+        assert up.shape == index.embedding(model, numbers["0.wav"]).shape
+    assert up @ down < -0.9 * np.linalg.norm(up) * np.linalg.norm(down)
+    assert np.linalg.norm(same) < 0.2 * np.linalg.norm(up)
+    (music / "0.wav").unlink()
+    library.scan(music)
+    with Index(library.index) as index:
+        assert len(index.differences(model, list(numbers.values()))) == 2
 
 
 def test_a_file_outside_and_a_moment_of_one(library: Library, music: Path, tmp_path: Path) -> None:
