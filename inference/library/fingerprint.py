@@ -34,13 +34,10 @@ def fingerprint(
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation in [-1, 1] of the changes over time in two fingerprints; 0 where nothing does."""
-    moving = []
-    for levels in (one, other):
-        bands = levels.reshape(BANDS, COLUMNS).astype(np.float64)
-        moving.append(bands - bands.mean(axis=1, keepdims=True))
-    norm = float(np.linalg.norm(moving[0]) * np.linalg.norm(moving[1]))
-    return float((moving[0] * moving[1]).sum()) / norm if norm > 0 else 0.0
+    """Correlation in [-1, 1] of the `_changes` of two fingerprints; 0 where nothing changes."""
+    a, b = (_changes(f.reshape(BANDS, COLUMNS).astype(np.float64)) for f in (one, other))
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float((a * b).sum()) / norm if norm > 0 else 0.0
 
 
 def likeness_of_cuts(
@@ -55,18 +52,28 @@ def likeness_of_cuts(
         return 0.0
     steps = (np.arange(COLUMNS) + 0.5) / COLUMNS
     times = starts[:, None] + shared[:, None] * steps  # (shifts, COLUMNS)
-    a = _changes_at(one, times / one_seconds)
-    b = _changes_at(other, (times - shifts[:, None]) / other_seconds)
+    a = _changes(_levels_at(one, times / one_seconds))
+    b = _changes(_levels_at(other, (times - shifts[:, None]) / other_seconds))
     norms = np.linalg.norm(a, axis=(0, 2)) * np.linalg.norm(b, axis=(0, 2))
     alike = (a * b).sum(axis=(0, 2)) / np.maximum(norms, 1e-12)
     return float(alike.max())
 
 
-def _changes_at(levels: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """float64 (BANDS, n, m): a fingerprint's changes at shares of its length, (n, m) in [0, 1]."""
+def _changes(levels: np.ndarray) -> np.ndarray:
+    """How levels (BANDS, ..., n) change over two steps beside all bands: (BANDS, ..., n - 2).
+
+    A fade or a build-up is much of what changes in slow music, and alike in much of it; all bands
+    share it, and it takes longer.
+    """
+    apart = levels - levels.mean(axis=0)
+    changes: np.ndarray = apart[..., 2:] - apart[..., :-2]
+    return changes
+
+
+def _levels_at(levels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """float64 (BANDS, n, m): a fingerprint's levels at shares of its length, (n, m) in [0, 1]."""
     bands = levels.reshape(BANDS, COLUMNS).astype(np.float64)
     places = np.clip(shares * COLUMNS - 0.5, 0, COLUMNS - 1)
     left = np.minimum(places.astype(int), COLUMNS - 2)
-    found = bands[:, left] + (bands[:, left + 1] - bands[:, left]) * (places - left)
-    changes: np.ndarray = found - found.mean(axis=2, keepdims=True)
-    return changes
+    found: np.ndarray = bands[:, left] + (bands[:, left + 1] - bands[:, left]) * (places - left)
+    return found

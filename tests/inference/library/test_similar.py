@@ -12,10 +12,18 @@ import pytest
 import soundfile
 
 from inference.library.analysis import Analysis
-from inference.library.fingerprint import BANDS, COLUMNS, likeness, likeness_of_cuts
+from inference.library.fingerprint import (
+    BANDS,
+    COLUMNS,
+    fingerprint,
+    likeness,
+    likeness_of_cuts,
+    thumbnail,
+)
 from inference.library.index import File, Index, IndexedModel
-from inference.library.similar import Embeddings
+from inference.library.similar import SAME_FINGERPRINT, Embeddings
 from inference.prediction import ClipPrediction, Prediction
+from render import RenderSettings, pictures_of
 from render.audio.tags import SongTags
 from tests.helpers import ROOT
 from tests.inference.library.helpers import Library
@@ -36,6 +44,37 @@ def test_copies_and_encodings_come_before_similar_music(library: Library, music:
     assert set(found[:2]) == {("same file", "copy.flac"), ("same recording", "encoded.ogg")}
     assert [kind for kind, _ in found[2:]] == ["similar", "similar"]
     assert {name for _, name in found[2:]} == {"0.flac", "4.flac"}  # the other low ones
+
+
+def slow_melody(seed: int) -> np.ndarray:
+    """24 s of long notes over hiss that fade in together."""
+    rng, t = np.random.default_rng(seed), np.arange(2 * SR) / SR
+    played = []
+    for _ in range(12):
+        hz = 110 * 2 ** (rng.integers(0, 13) / 12)
+        tones = [np.sin(2 * np.pi * hz * k * t) / k for k in range(1, 20)]
+        played.append(0.1 * sum(tones) * np.exp(-0.3 * t))
+    melody = np.concatenate(played)
+    return (melody + 0.1 * rng.standard_normal(len(melody))) * np.logspace(-3, 0, len(melody))
+
+
+def heard_as(file: Path) -> np.ndarray:
+    """The fingerprint of a file."""
+    settings = RenderSettings(sr=SR, n_fft=512, hop_length=128, n_mels=48, clip_seconds=5.0)
+    clips = list(pictures_of(file, settings))
+    pictures = [np.asarray(picture.convert("RGB")) for _, _, picture in clips]
+    return fingerprint([(start, end) for start, end, _ in clips], [*map(thumbnail, pictures)])
+
+
+def test_two_melodies_that_fade_in_alike_are_two_recordings(tmp_path: Path) -> None:
+    """The rise of the whole is most of what changes in both; an encoding of one is still found."""
+    for seed in range(0, 6, 2):
+        for i in range(2):
+            soundfile.write(tmp_path / f"{i}.wav", slow_melody(seed + i), SR)
+        soundfile.write(tmp_path / "0.ogg", slow_melody(seed), SR)
+        one, other, encoded = (heard_as(tmp_path / name) for name in ("0.wav", "1.wav", "0.ogg"))
+        assert likeness(one, other) < 0.5 and likeness_of_cuts(one, other, 24, 24) < 0.5
+        assert likeness(one, encoded) > SAME_FINGERPRINT + 0.1
 
 
 def test_a_recording_cut_a_second_later_is_as_alike_as_the_whole_one() -> None:
