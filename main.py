@@ -36,10 +36,10 @@ def main() -> int:
     resumed = Path(args.resume).resolve() if args.resume else None
     if resumed:
         if not interrupted(resumed):
-            raise ValueError(
-                f"{args.resume} is no interrupted run: there is nothing to go on with"
-                f"{near(resumed)}"
-            )
+            finished = (resumed / "report.html").is_file()
+            why = f"there is nothing to go on with{'' if resumed.exists() else near(resumed)}"
+            why = f"it has finished, with {args.resume}/report.html" if finished else why
+            raise ValueError(f"{args.resume} is no interrupted run: {why}")
         parser.refuse_changes(args, DataConfig, TrainConfig)
     if args.data_given:
         if args.data not in (None, args.data_given):

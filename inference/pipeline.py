@@ -51,7 +51,9 @@ def predict_tables(model: Model, files: list[str]) -> Iterator[Prediction | Left
         if Path(file).suffix.lower() in {*PICTURES, *SOUNDS}:
             columns = some_of(model.facts.columns)
             yield LeftOut(
-                file, f"{file}: the model answers rows of a CSV with the columns {columns}"
+                file,
+                f"{file}: the model, trained on a table, answers rows of a CSV with the columns "
+                f"{columns}; a run on songs or pictures has a model that answers these",
             )
             continue
         try:

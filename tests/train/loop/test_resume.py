@@ -73,7 +73,9 @@ def test_a_run_killed_twice_and_once_without_disk_ends_as_if_undisturbed(
     assert figures(run) == figures(trained.folder)
     again = run_script("main.py", "--resume", run)
     assert again.returncode == 1
-    assert "is no interrupted run" in again.stderr
+    assert again.stderr.endswith(
+        f"is no interrupted run: it has finished, with {run}/report.html\n"
+    )
 
 
 def test_an_edited_run_is_refused_and_says_why(stripes: Path, tmp_path: Path) -> None:
