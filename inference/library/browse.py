@@ -12,29 +12,12 @@ from common.files import absolute
 from common.recordings import SEPARATOR, labels_of
 from data.corrections import beside, file_of, read_corrections
 from inference.library.index import Index, IndexedModel, Song
+from inference.library.schema import BROWSING
 from inference.output import CERTAIN, LIKELY
 from inference.prediction import Prediction
 
 PAGE = 50  # songs
 MAX_WORDS = 20  # of a search
-# The path is text here, whatever its bytes: what is no UTF-8 is not found, and harms nothing.
-TEXTS = "{0}.id, {0}.title, {0}.artist, {0}.album, CAST({0}.path AS TEXT)"
-FORGET = f"INSERT INTO words (words, rowid, title, artist, album, path) VALUES ('delete', {TEXTS})"
-ADD = f"INSERT INTO words (rowid, title, artist, album, path) VALUES ({TEXTS})"
-PREPARATION = (
-    "CREATE VIRTUAL TABLE words USING fts5 (title, artist, album, path, content = '', "
-    "tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')",
-    "INSERT INTO words (rowid, title, artist, album, path) "
-    f"SELECT {TEXTS.format('songs')} FROM songs",
-    f"CREATE TRIGGER words_added AFTER INSERT ON songs BEGIN {ADD.format('new')}; END",
-    f"CREATE TRIGGER words_removed AFTER DELETE ON songs BEGIN {FORGET.format('old')}; END",
-    "CREATE TRIGGER words_changed AFTER UPDATE OF path, title, artist, album ON songs BEGIN "
-    f"{FORGET.format('old')}; {ADD.format('new')}; END",
-    "CREATE INDEX songs_by_title ON songs (title COLLATE NOCASE, path)",
-    "CREATE INDEX songs_by_artist ON songs (artist COLLATE NOCASE, title COLLATE NOCASE, path)",
-    "CREATE INDEX answers_by_probability ON answers (model, probability, song, label, unsure)",
-    "CREATE INDEX answers_by_label ON answers (model, label, probability, song, unsure)",
-)
 Certainty = Literal["", "almost certainly", "probably", "perhaps", "unsure", "corrected"]
 CERTAINTIES: tuple[Certainty, ...] = get_args(Certainty)
 NOT_SAID = "answers.song NOT IN (SELECT song FROM temp.said)"
@@ -83,7 +66,7 @@ class Browser:
         if not index.rows("SELECT name FROM sqlite_master WHERE name = 'words'"):
             with index.transaction():
                 if not index.rows("SELECT name FROM sqlite_master WHERE name = 'words'"):
-                    for statement in PREPARATION:
+                    for statement in BROWSING:
                         index.connection.execute(statement)
         index.connection.execute("CREATE TEMP TABLE said (song INTEGER PRIMARY KEY, label TEXT)")
 

@@ -211,7 +211,7 @@ def playlists(request: Request) -> int:
 
 def export(request: Request) -> int:
     """Write all that is known of the songs into a table."""
-    from inference.library.export import write_table
+    from inference.library.review import write_table
 
     file = Path(request.arguments[0])
     with _opened(request) as (index, model):

@@ -17,50 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common.text import as_utf8
+from inference.library.schema import DIFFERENCES, ROOTS, SCHEMA, VERSION, check
 from inference.prediction import Prediction
 from render.audio.tags import SongTags
 
 if TYPE_CHECKING:
     from inference.library.analysis import Analysis
 
-VERSION = 1
-SCHEMA = """
-CREATE TABLE models (
-    id INTEGER PRIMARY KEY, digest TEXT NOT NULL, clips INTEGER NOT NULL, path BLOB NOT NULL,
-    classes TEXT NOT NULL, scan INTEGER NOT NULL, UNIQUE (digest, clips));
-CREATE TABLE songs (
-    id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, digest TEXT NOT NULL, size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, title TEXT NOT NULL, artist TEXT NOT NULL, albumartist TEXT NOT NULL,
-    album TEXT NOT NULL, date TEXT NOT NULL, genres TEXT NOT NULL);
-CREATE TABLE answers (
-    model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
-    song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
-    label TEXT NOT NULL, probability REAL NOT NULL, agreement REAL NOT NULL, unsure TEXT,
-    seconds REAL NOT NULL, distance REAL, probabilities BLOB NOT NULL, fingerprint BLOB NOT NULL,
-    PRIMARY KEY (model, song));
-CREATE TABLE embeddings (
-    model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
-    song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
-    embedding BLOB NOT NULL, PRIMARY KEY (model, song)) WITHOUT ROWID;
-CREATE TABLE failures (
-    model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
-    song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
-    reason TEXT NOT NULL, PRIMARY KEY (model, song)) WITHOUT ROWID;
-CREATE TABLE journal (
-    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, at TEXT NOT NULL, path BLOB NOT NULL,
-    genres_before TEXT NOT NULL, genres_after TEXT NOT NULL, digest_before TEXT NOT NULL,
-    digest_after TEXT NOT NULL, mtime_ns INTEGER NOT NULL, undo BLOB NOT NULL);
-CREATE INDEX songs_of_digest ON songs (digest);
-CREATE INDEX answers_of_song ON answers (song);
-CREATE INDEX embeddings_of_song ON embeddings (song);
-CREATE INDEX failures_of_song ON failures (song);
-"""
-DIFFERENCES = """
-CREATE TABLE IF NOT EXISTS differences (
-    song INTEGER NOT NULL REFERENCES songs ON DELETE CASCADE,
-    model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
-    difference BLOB NOT NULL, PRIMARY KEY (song, model)) WITHOUT ROWID
-"""
 TAG_COLUMNS = ("title", "artist", "albumartist", "album", "date")
 ONE_OF = "IN (SELECT value FROM json_each(?))"
 ANSWER_COLUMNS = "label, probability, agreement, unsure, seconds, distance, probabilities"
@@ -137,6 +100,14 @@ class Index:
                 f"{file} has version {version}, this program reads {VERSION}: give --index FILE "
                 "for another index"
             )
+        try:
+            check(self.connection)
+        except (ValueError, sqlite3.DatabaseError) as error:
+            self.connection.close()
+            raise ValueError(
+                f"{file} is no index of a library, or damaged ({error}); give --index FILE for "
+                "another one, which scan makes"
+            ) from None
 
     def __enter__(self) -> "Index":
         """The index itself."""
@@ -181,8 +152,11 @@ class Index:
         models = []
         for i, digest, clips, path, classes in rows:
             several = isinstance(named := json.loads(classes), dict)
-            names = tuple(named["several"] if several else named)
-            models.append(IndexedModel(i, digest, clips, path_of(path), names, several))
+            names = named.get("several") if several else named
+            is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+            if not (is_list and len(names) == len(set(names)) > 0):
+                raise ValueError(f"{self.file}: a model's classes are no list of names")
+            models.append(IndexedModel(i, digest, clips, path_of(path), tuple(names), several))
         return models
 
     def add_model(
@@ -206,7 +180,7 @@ class Index:
     def add_root(self, root: Path) -> None:
         """Note a folder that was scanned; in indexes of before, the table is made here."""
         with self.transaction():
-            self.connection.execute("CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY)")
+            self.connection.execute(ROOTS)
             self.connection.execute("INSERT OR IGNORE INTO roots VALUES (?)", (os.fsencode(root),))
 
     def roots(self) -> list[Path]:
@@ -387,10 +361,14 @@ def _song(row: Sequence[Any], model: IndexedModel) -> Song:
     genres, label, probability, agreement, unsure, seconds, distance, blob = rest
     file = File(path_of(path), size, mtime_ns, digest)
     tags = SongTags(**dict(zip(TAG_COLUMNS, texts, strict=True)), genres=tuple(json.loads(genres)))
-    named = dict(zip(model.classes, np.frombuffer(blob, np.float32).tolist(), strict=True))
+    values = np.frombuffer(blob[: len(blob) // 4 * 4], np.float32).tolist()
+    named = dict(zip(model.classes, values, strict=False))
     answer = Prediction(
         str(file.path), label, probability, named, unsure, agreement, several=model.several
     )
+    could_be = len(values) == len(model.classes) and all(0 <= p <= 1.001 for p in values)
+    if not could_be or not named.keys() >= {*answer.labels}:
+        raise ValueError(f"the index is damaged: its answer for {file.path} is none of the model's")
     return Song(song, file, tags, seconds, distance, answer)
 
 

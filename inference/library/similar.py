@@ -70,6 +70,8 @@ class Embeddings:
         some = self._rows[::step]
         self._mean = some.mean(axis=0) if len(some) > 1 else np.zeros(some.shape[1], np.float32)
         within = index.differences(model, self.songs[::step].tolist()).astype(np.float32)
+        if not np.isfinite(self._rows.sum() + within.sum()):
+            raise ValueError(f"{index.file} is damaged: an embedding is no number; scan anew")
         self._whitening = _whitening(some - self._mean, within)
         squares = np.einsum("ij,ij->i", self._rows, self._rows)
         squares += self._mean @ self._mean - 2 * (self._rows @ self._mean)

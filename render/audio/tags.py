@@ -21,6 +21,7 @@ FRAMES = {
     "date": "TDRC",
     "genre": "TCON",
 }
+MOST_CHARACTERS = 100_000  # of all these tags together: an index holds them, a terminal shows them
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class SongTags:
 
 
 def read_tags(path: Path) -> SongTags:
-    """The tags of a file; empty ones if it has none, or none that can be read."""
+    """The tags of a file; empty ones if it has none, none that can be read, or a book of them."""
     import mutagen
 
     try:
@@ -46,6 +47,8 @@ def read_tags(path: Path) -> SongTags:
     if file is None or file.tags is None:
         return SongTags()
     said = {name: _values(file, name) for name in FRAMES}
+    if sum(len(value) + 8 for values in said.values() for value in values) > MOST_CHARACTERS:
+        return SongTags()
     genres = tuple(said.pop("genre"))
     return SongTags(**{name: "; ".join(values) for name, values in said.items()}, genres=genres)
 

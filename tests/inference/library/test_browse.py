@@ -30,7 +30,7 @@ def add(index: Index, model: IndexedModel, path: str, tags: SongTags, *answer: o
     named = {name: probability if name == label else 1 - probability for name in CLASSES}
     clip = ClipPrediction(0, 10, label, probability, named, None)
     said = Prediction(path, label, probability, named, unsure and str(unsure), timeline=(clip,))
-    found = Analysis(said, np.ones(4, np.float32) / 2, np.zeros(4, np.uint8), None)
+    found = Analysis(said, np.ones(4, np.float32) / 2, np.zeros(16 * 64, np.uint8), None)
     digest = np.frombuffer(os.fsencode(path).ljust(32)[-32:], np.uint8).tobytes().hex()
     index.add(File(Path(path), 1, 1, digest), tags, model, found)
 

@@ -156,8 +156,40 @@ def test_names_and_tags_that_are_no_utf8_are_kept(library: Library, music: Path)
         assert odd in [song.file.path for song in index.songs(entry)]
 
 
+# What is in a stranger's index, and what is said of it. The view ran for ever, the others ended in
+# tracebacks.
+ENDLESS = "SELECT 1 AS id UNION ALL SELECT id + 1 FROM models"
+HOSTILE = {
+    f"DROP TABLE models; CREATE VIEW models AS WITH RECURSIVE models AS ({ENDLESS}) "
+    "SELECT id, 'd' AS digest, 0 AS clips, x'61' AS path, '[]' AS classes, 1 AS scan FROM models":
+        "its view 'models'",
+    "CREATE TRIGGER t AFTER INSERT ON models BEGIN DELETE FROM songs; END": "its trigger 't'",
+    "DROP TABLE answers": "its index|no table answers",
+    "UPDATE songs SET path = 7 WHERE id = 1": "songs cannot be: path",
+    "UPDATE songs SET genres = '[1]'": "songs cannot be",
+    "UPDATE answers SET seconds = 9e999": "seconds",
+    "UPDATE answers SET probabilities = x'0000c07f0000c07f'": "is none of the model's",
+    "UPDATE answers SET label = 'another'": "is none of the model's",
+    "UPDATE models SET classes = '{}'": "no list of names",
+    "UPDATE embeddings SET embedding = zeroblob(40000000)": "embeddings cannot be",
+    "DELETE FROM embeddings WHERE song = 2": "missing in embeddings",
+}  # fmt: skip
+
+
 def test_an_index_that_is_damaged_is_one_line(library: Library, music: Path) -> None:
     library.scan(music)
+    with Index(library.index) as index:  # its log is in the file now, which can be copied
+        index.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = library.index.read_bytes()
+    for statement, what in HOSTILE.items():
+        library.index.write_bytes(whole)
+        with closing(sqlite3.connect(library.index)) as db:
+            db.executescript(statement)
+        for verb in (("stats",), ("similar", music / "low" / "0.flac")):
+            with pytest.raises(ValueError, match=what):
+                library(*verb)
+    library.index.write_bytes(whole)
+    assert library("stats")[0] == 0
     content = library.index.read_bytes()
     half = len(content) // 2
     library.index.write_bytes(content[:half] + b"\xff" * (len(content) - half))

@@ -104,7 +104,7 @@ def indexed(file: Path, rows: np.ndarray, differences: np.ndarray | None) -> Ind
             clip = ClipPrediction(0, 10, "a", 1.0, {"a": 1.0}, None)
             said = Prediction(str(i), "a", 1.0, {"a": 1.0}, timeline=(clip,))
             difference = None if differences is None else differences[i]
-            found = Analysis(said, row, np.zeros(4, np.uint8), None, difference)
+            found = Analysis(said, row, np.zeros(16 * 64, np.uint8), None, difference)
             index.add(File(Path(f"/{i:03}"), 0, 0, str(i)), SongTags(), model, found)
     return model
 

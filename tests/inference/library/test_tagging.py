@@ -197,3 +197,13 @@ def test_a_file_is_restored_from_any_change() -> None:
 def test_a_file_without_readable_tags_has_none(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"no sound")
     assert read_tags(tmp_path / "a.mp3") == SongTags()
+
+
+@pytest.mark.parametrize("genres", [["x"] * 20_000, ["x" * 200_000]])
+def test_a_book_of_tags_is_none(tmp_path: Path, genres: list[str]) -> None:
+    """It would be in the index, and on the terminal in every list."""
+    file = write_sound(tmp_path / "a.flac", "low", 1.0, seed=0)
+    with retagged(file, genres) as copy:
+        assert read_tags(copy) == SongTags()
+    with retagged(file, genres[:2]) as copy:
+        assert (read_tags(copy) == SongTags()) is (len(genres) == 1)
