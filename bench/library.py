@@ -46,9 +46,9 @@ PRECISIONS = (0.9, 0.95, 0.99)
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = ("mp3", "flac", "ogg", "opus", "m4a", "wav")
 INDEXED = (
-    "SELECT path, digest, label, probability, fingerprint, embedding FROM songs "
+    "SELECT path, digest, label, probability, fingerprint, embedding, difference FROM songs "
     "JOIN answers ON answers.song = songs.id JOIN embeddings ON embeddings.song = songs.id "
-    "ORDER BY path"
+    "LEFT JOIN differences ON differences.song = songs.id ORDER BY path"
 )
 
 
