@@ -7,9 +7,11 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.middleware import Middleware
@@ -17,6 +19,7 @@ from starlette.middleware import Middleware
 from app.config import Limits, ServeConfig
 from app.guard import SILENT_SECONDS, Guard, own_names, password_check, patient
 from common.cli import DONE
+from common.text import printable
 from inference.predictor import Predictor, load
 
 if TYPE_CHECKING:
@@ -72,6 +75,7 @@ def _serve(
     library = Library(Path(config.library), model_file, corrections) if config.library else None
     service = Service(model, limits, report=model_file.with_name("report.html"))
     service.start()
+    tell_in_a_line()
     page = build(service, folder, corrections, library)
     _launch(page, config, limits, auth, folder, routes(library) if library else [])
     settings = page.server.config  # uvicorn asks them at every connection
@@ -89,6 +93,22 @@ def _serve(
         service.close()
         if library:
             library.close()
+
+
+def tell_in_a_line() -> None:
+    """Have Gradio's queue tell of requests that it stumbles over in a line, not in thirty each.
+
+    Data of another shape fails there, or in Gradio's own functions, before ours are asked.
+    """
+    from gradio import queueing
+
+    def print_exc() -> None:
+        error = sys.exc_info()[1]
+        *_, place = traceback.extract_tb(error.__traceback__ if error else None) or [None]
+        where = f" ({Path(place.filename).name}, line {place.lineno})" if place else ""
+        print(f"no answer to a request: {printable(repr(error))[:200]}{where}", file=sys.stderr)
+
+    vars(queueing)["traceback"] = SimpleNamespace(print_exc=print_exc)
 
 
 def _launch(

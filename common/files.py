@@ -141,6 +141,33 @@ def check_regular(path: str | Path) -> None:
         raise ValueError(f"{path}: a device or a pipe, not a file; - reads standard input")
 
 
+def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """(columns, rows) of a CSV in UTF-8, all of one length.
+
+    Raises ValueError that names the file if it is none, or the row that has another length.
+    """
+    with open_csv(path) as lines:
+        reader = csv.reader(lines)
+        columns, rows = next(reader, []), []
+        for row in reader:
+            if len(row) != len(columns):
+                where = f"{path}, line {reader.line_num}"
+                raise ValueError(f"{where}: {len(row)} cells under {len(columns)} columns")
+            rows.append(row)
+    return columns, rows
+
+
+def probabilities_in(cells: Iterable[str], path: Path) -> list[float]:
+    """The probabilities in some cells of a row; ValueError that names the file if one is none."""
+    try:
+        values = [float(cell) for cell in cells]
+    except ValueError as error:
+        raise ValueError(f"{path}: a probability is no number ({error})") from None
+    if not all(0 <= value <= 1.001 for value in values):
+        raise ValueError(f"{path}: {values} are no probabilities; expected numbers from 0 to 1")
+    return values
+
+
 @contextmanager
 def open_csv(path: Path) -> Iterator[TextIO]:
     """The file, open for Python's csv. Raises ValueError naming it when it is no CSV in UTF-8."""

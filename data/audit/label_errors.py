@@ -1,12 +1,11 @@
 """Labels worth a second look, by probabilities that were predicted for pictures not trained on."""
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from common.files import open_csv
+from common.files import probabilities_in, read_rows
 
 
 class LabelIssue(NamedTuple):
@@ -75,8 +74,8 @@ def label_issues_in(file: Path) -> list[LabelIssue]:
     """
     if not file.is_file():
         raise ValueError(f"no predictions at {file}; python main.py writes predictions.csv")
-    with open_csv(file) as lines:
-        rows = list(csv.DictReader(lines))
+    columns, cells = read_rows(file)
+    rows = [dict(zip(columns, row, strict=True)) for row in cells]
     classes = sorted({row["label"] for row in rows}) if rows and "label" in rows[0] else []
     if not classes or not {"path", *classes} <= set(rows[0]):
         raise ValueError(f"{file} needs the columns path, label and one for each class, and rows")
@@ -88,10 +87,7 @@ def label_issues_in(file: Path) -> list[LabelIssue]:
     paths, first, index = np.unique(
         [row["path"] for row in rows], return_index=True, return_inverse=True
     )
-    try:
-        values = np.array([[float(row[name]) for name in classes] for row in rows])
-    except ValueError as error:
-        raise ValueError(f"{file}: a probability is no number ({error})") from None
+    values = np.array([probabilities_in((row[name] for name in classes), file) for row in rows])
     mean = np.zeros((len(paths), len(classes)))
     np.add.at(mean, index, values)
     mean /= np.bincount(index)[:, None]

@@ -1,13 +1,12 @@
 """From which probability on an answer is right often enough, told from held-out songs."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from common.files import open_csv
+from common.files import probabilities_in, read_rows
 from common.recordings import by_recording, labels_of, recording_of
 
 LEVEL = 0.95  # of 100 promises, how many are kept at least
@@ -69,29 +68,21 @@ def read_held_out(file: Path, classes: Sequence[str], *, several: bool = False) 
 
     Raises ValueError if it is none of these classes.
     """
-    with open_csv(file) as lines:
-        reader = csv.DictReader(lines)
-        wanted = ("path", "label", "group", *classes)
-        if missing := [name for name in wanted if name not in (reader.fieldnames or ())]:
-            raise ValueError(f"{file} has no column {', '.join(missing)}: it is of another model")
-        try:
-            rows = [
-                (
-                    row["path"],
-                    _has(row["label"], classes, several=several),
-                    row["group"],
-                    [float(row[c]) for c in classes],
-                )
-                for row in reader
-            ]
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{file}: {error}") from None
-    if not rows:
+    columns, rows = read_rows(file)
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    wanted = ("path", "label", "group", *classes)
+    if missing := [name for name in wanted if name not in columns]:
+        raise ValueError(f"{file} has no column {', '.join(missing)}: it is of another model")
+    try:
+        labels = [_has(row["label"], classes, several=several) for row in records]
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    if not records:
         raise ValueError(f"{file} has no held-out answers")
-    paths, labels, groups, probabilities = zip(*rows, strict=True)
-    recordings = np.array([recording_of(path) for path in paths])
+    probabilities = np.array([probabilities_in((row[c] for c in classes), file) for row in records])
+    recordings = np.array([recording_of(row["path"]) for row in records])
     has = np.array(labels) if several else np.argmax(labels, axis=1)
-    found = by_recording(np.array(probabilities), has, recordings, np.array(groups))
+    found = by_recording(probabilities, has, recordings, np.array([r["group"] for r in records]))
     return HeldOut(tuple(classes), *found)
 
 

@@ -131,7 +131,8 @@ def hear(
             file = file if file.digest else replace(file, digest=digest_of(file.path))
             return Heard(file, read_tags(file.path), analyser.analyse(file.path))
         except (ValueError, OSError) as error:
-            return Heard(file, SongTags(), str(error))
+            reason = str(error)  # which names the file, unless its disk failed while it was read
+            return Heard(file, SongTags(), reason if path in reason else f"{path}: {reason}")
 
     for heard in in_order(one, by_path, n_threads, lambda: None):
         index.add(heard.file, heard.tags, model, heard.found)

@@ -1,6 +1,7 @@
 """M3U playlists, read: the files that they list."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -25,7 +26,8 @@ def playlist_entries(file: Path) -> Iterator[Path]:
         if not entry or entry.startswith("#"):
             continue
         if entry.startswith("file://"):
-            yield Path(url2pathname(urlsplit(entry).path))
+            with suppress(ValueError):  # file://[ is no address: another program's, like a stream
+                yield Path(url2pathname(urlsplit(entry).path))
         elif "://" not in entry:
             path = Path(entry.replace("\\", "/"))
             yield file.parent / path

@@ -22,6 +22,7 @@ from data.audit.label_errors import (
 from data.audit.report import write_page
 from data.image_folder import scan
 from data.images.colour_map import COLOUR_MAPS, nearest_colour_map
+from inference.library.precision import read_held_out
 from tests.damage import at_most
 from tests.helpers import ROOT, run_module
 
@@ -276,6 +277,20 @@ def test_a_runs_predictions_are_read_and_others_refused(tmp_path: Path) -> None:
             writer.writerow([f"{label}/{i}.png", label, i, 1, "a" if i % 2 else "b", p, 1 - p])
     [suspect] = label_issues_in(file)
     assert suspect[:3] == ("b/1.png", "b", "a") and 0 < suspect.p_wrong < 1
+    whole = file.read_text()
+    damaged = {
+        whole[:-30]: "line 21: [0-9] cells under 7 columns",
+        whole.replace("0.05", "1e999"): "are no probabilities",
+        whole.replace("0.05", "nan"): "are no probabilities",
+        whole.replace("0.05", "-3"): "are no probabilities",
+        whole.replace("0.05", "x"): "a probability is no number",
+        whole + '"': "line 22: 1 cells",
+    }
+    for text, what in damaged.items():
+        file.write_text(text)
+        for read in (label_issues_in, lambda file: read_held_out(file, ["a", "b"])):
+            with pytest.raises(ValueError, match=rf"predictions\.csv.*{what}"):
+                read(file)
     file.write_text("path,label\na/x.png,a\n")
     with pytest.raises(ValueError, match=r"predictions\.csv needs the columns"):
         label_issues_in(file)

@@ -91,9 +91,15 @@ def test_another_split_is_refused_and_its_groups_named(
     assert done.stderr.count("\n") == 1 and not (tmp_path / "none").exists()
 
 
-def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_named(trained: Run, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"is no finished run: it has no predictions\.csv, metr"):
         read_run(tmp_path, measure=False)
+    for name in ("model.pth", "predictions.csv"):
+        (tmp_path / name).write_bytes((trained.folder / name).read_bytes())
+    for text in ("null", "[" * 100_000, '{"seconds": NaN, "cross_validation": {}}'):
+        (tmp_path / "metrics.json").write_text(text)
+        with pytest.raises(ValueError, match=r"is no metrics\.json of a finished run"):
+            read_run(tmp_path, measure=False)
 
 
 @pytest.mark.parametrize("won, lost", [(9, 1), (3, 3), (12, 0), (30, 14)])

@@ -1,7 +1,7 @@
 """What a finished run's folder tells: predictions, figures, and how large and fast its model is."""
 
-import csv
 import json
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.files import probabilities_in, read_rows
 from common.recordings import by_recording, recording_of
 from train.compare.run_split import COLUMNS, FILES, RunSplit, read_run_split
 from train.models import model_file
@@ -65,7 +66,7 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
     facts.need_one_label(f"{folder}: runs are compared by answers of one class")
     classes = facts.classes
     tested = _tested(predictions, classes)
-    metrics = json.loads(figures.read_text(encoding="utf-8"))
+    validation, seconds = _figures(figures)
     if facts.is_table:
         batch = torch.zeros(BATCH, len(facts.columns))
     else:
@@ -80,10 +81,10 @@ def read_run(folder: str | Path, *, measure: bool) -> FinishedRun:
         paths=np.array([path for path, _, _ in tested]),
         labels=np.array([label for _, label, _ in tested]),
         probabilities=np.array([row for _, _, row in tested]),
-        validation=metrics["cross_validation"]["accuracy_mean"],
+        validation=validation,
         parameters=sum(p.numel() for p in model.parameters()),
         megabytes=weights.stat().st_size / 1e6,
-        seconds=metrics["seconds"],
+        seconds=seconds,
         images_per_second=_speed(model, batch) if measure else None,
     )
 
@@ -105,15 +106,27 @@ def _tested(file: Path, classes: tuple[str, ...]) -> list[tuple[str, int, list[f
     """(path, label, probabilities) of each tested example, sorted by path."""
     number = {name: i for i, name in enumerate(classes)}
     tested = []
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = csv.reader(lines)
-        header = next(rows, [])
-        if tuple(header[len(COLUMNS) :]) != classes:
-            raise ValueError(f"{file} is not of the model.pth beside it: other classes")
-        for path, label, _, part, _, *cells in rows:
-            if part == "test":
-                tested.append((path, number[label], [float(cell) for cell in cells]))
+    header, rows = read_rows(file)
+    if tuple(header[len(COLUMNS) :]) != classes or any(row[1] not in number for row in rows):
+        raise ValueError(f"{file} is not of the model.pth beside it: other classes")
+    for path, label, _, part, _, *cells in rows:
+        if part == "test":
+            tested.append((path, number[label], probabilities_in(cells, file)))
+    if len({path for path, _, _ in tested}) < len(tested):
+        raise ValueError(f"{file}: an example is tested twice")
     return sorted(tested)
+
+
+def _figures(file: Path) -> tuple[float, float]:
+    """(validation accuracy, seconds of training) of metrics.json; ValueError if it has none."""
+    try:
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+        found = metrics["cross_validation"]["accuracy_mean"], metrics["seconds"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        found = None, None
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in found):
+        raise ValueError(f"{file} is no metrics.json of a finished run")
+    return found
 
 
 @torch.inference_mode()

@@ -1,9 +1,9 @@
 """Which part of the split each example of a run was in: runs on unlike ones are not compared."""
 
-import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from common.files import read_rows
 from common.recordings import recording_of
 
 COLUMNS = ("path", "label", "group", "split", "predicted")  # of predictions.csv, before the classes
@@ -35,15 +35,12 @@ def read_run_split(folder: Path) -> RunSplit:
     if missing:
         raise ValueError(f"{folder} is no finished run: it has no {', '.join(missing)}")
     file = folder / FILES[0]
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = csv.reader(lines)
-        header = tuple(next(rows, []))
-        if header[: len(COLUMNS)] != COLUMNS:
-            raise ValueError(f"{file} does not begin with the columns {','.join(COLUMNS)}")
-        named = [row[: len(COLUMNS)] for row in rows]
-    part = {path: split for path, _, _, split, _ in named}
-    groups = {path: group for path, _, group, _, _ in named}
-    return RunSplit(folder.name, header[len(COLUMNS) :], part, groups)
+    header, rows = read_rows(file)
+    if tuple(header[: len(COLUMNS)]) != COLUMNS:
+        raise ValueError(f"{file} does not begin with the columns {','.join(COLUMNS)}")
+    part = {path: split for path, _, _, split, *_ in rows}
+    groups = {path: group for path, _, group, *_ in rows}
+    return RunSplit(folder.name, tuple(header[len(COLUMNS) :]), part, groups)
 
 
 def nothing_shared(splits: list[RunSplit]) -> bool:

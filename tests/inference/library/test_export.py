@@ -29,6 +29,7 @@ def test_playlists_lead_to_the_songs_and_move_with_them(
 
 def test_playlists_of_older_players_are_read(tmp_path: Path) -> None:
     lines = "#EXTM3U\r\n#EXTINF:1,x\r\nsub\\caf\xe9.mp3\r\nfile:///a/b%20c.mp3\r\nhttp://radio\r\n"
+    lines += "file://[\r\n"  # which is no address
     (tmp_path / "old.m3u").write_bytes(lines.encode("latin-1"))
     found = list(playlist_entries(tmp_path / "old.m3u"))
     assert found == [tmp_path / "sub" / "caf\xe9.mp3", Path("/a/b c.mp3")]
