@@ -6,10 +6,12 @@ mutagen is imported where it is used: it takes a tenth of a second, and not ever
 import os
 import shutil
 import unicodedata
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # Of ID3, for files whose tags mutagen has no easy names for.
@@ -21,6 +23,7 @@ FRAMES = {
     "date": "TDRC",
     "genre": "TCON",
 }
+MOST_BYTES = 2**24  # of a compressed frame, once it is not
 MOST_CHARACTERS = 100_000  # of all these tags together: an index holds them, a terminal shows them
 
 
@@ -38,15 +41,13 @@ class SongTags:
 
 def read_tags(path: Path) -> SongTags:
     """The tags of a file; empty ones if it has none, none that can be read, or a book of them."""
-    import mutagen
-
     try:
-        file = mutagen.File(path, easy=True)
-    except (mutagen.MutagenError, OSError):
+        file = _mutagen().File(path, easy=True)
+        if file is None or file.tags is None:
+            return SongTags()
+        said = {name: _values(file, name) for name in FRAMES}
+    except Exception:  # a stranger's bytes may make it stumble anywhere: recursion, struct, memory
         return SongTags()
-    if file is None or file.tags is None:
-        return SongTags()
-    said = {name: _values(file, name) for name in FRAMES}
     if sum(len(value) + 8 for values in said.values() for value in values) > MOST_CHARACTERS:
         return SongTags()
     genres = tuple(said.pop("genre"))
@@ -67,11 +68,9 @@ def genres_of(path: Path) -> tuple[str, ...]:
 
     Raises ValueError when the file's format takes no tags or they cannot be read.
     """
-    import mutagen
-
     try:
         return tuple(_values(_opened(path), "genre"))
-    except (mutagen.MutagenError, OSError) as error:
+    except Exception as error:  # as in `read_tags`
         raise ValueError(f"{path}: its tags cannot be read ({error})") from None
 
 
@@ -81,23 +80,37 @@ def retagged(path: Path, genres: Sequence[str]) -> Iterator[Path]:
 
     Raises ValueError when the file's format takes no tags or its tags cannot be written.
     """
-    import mutagen
-
     copy = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         try:
             shutil.copy2(path, copy)
             _write(copy, genres)
-        except (mutagen.MutagenError, OSError) as error:
+        except Exception as error:  # as in `read_tags`
             raise ValueError(f"{path}: its tags cannot be written ({error})") from None
         yield copy
     finally:
         copy.unlink(missing_ok=True)
 
 
-def _opened(path: Path) -> Any:
+def _mutagen() -> Any:
+    """The library, to which a compressed frame of ID3 is at most MOST_BYTES."""
     import mutagen
+    from mutagen.id3 import _frames
 
+    vars(_frames)["zlib"] = SimpleNamespace(error=zlib.error, decompress=_decompressed)
+    return mutagen
+
+
+def _decompressed(data: bytes) -> bytes:
+    stream = zlib.decompressobj()
+    plain = stream.decompress(data, MOST_BYTES)
+    if not stream.eof:
+        raise zlib.error(f"damaged, or more than {MOST_BYTES} bytes")
+    return plain
+
+
+def _opened(path: Path) -> Any:
+    mutagen = _mutagen()
     file = mutagen.File(path, easy=True)
     if file is None:
         raise mutagen.MutagenError("mutagen knows no tags of this format")

@@ -2,7 +2,9 @@
 
 import csv
 import shutil
+import struct
 import subprocess
+import zlib
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +14,8 @@ import pytest
 
 from inference.library.journal import delta, restored
 from inference.library.tagging import genres_with
-from render.audio.tags import SongTags, read_tags, retagged
+from render.audio.tags import SongTags, genres_of, read_tags, retagged
+from tests.damage import at_most
 from tests.inference.library.helpers import Library
 from tests.sounds import write_sound
 
@@ -197,6 +200,32 @@ def test_a_file_is_restored_from_any_change() -> None:
 def test_a_file_without_readable_tags_has_none(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"no sound")
     assert read_tags(tmp_path / "a.mp3") == SongTags()
+
+
+def test_tags_made_to_harm_are_none(tmp_path: Path) -> None:
+    """Atoms in atoms ended a scan in a traceback; 300 kB of ID3 were 300 MB, and 2 GB to write."""
+    deep = b""
+    for _ in range(5000):
+        deep = struct.pack(">I", len(deep) + 8) + b"moov" + deep
+    (tmp_path / "deep.m4a").write_bytes(struct.pack(">I", 16) + b"ftypM4A \0\0\0\0" + deep)
+    bomb = zlib.compress(b"\3" + b"A" * 300_000_000)
+    frame = b"TIT2" + synchsafe(len(bomb) + 4) + b"\0\x09" + synchsafe(2**28 - 1) + bomb
+    song = write_sound(tmp_path / "song.mp3", "low", 1.0, seed=0).read_bytes()
+    (tmp_path / "bomb.mp3").write_bytes(b"ID3\4\0\0" + synchsafe(len(frame)) + frame + song)
+    with at_most(100, 20):
+        for name in ("deep.m4a", "bomb.mp3"):
+            assert read_tags(tmp_path / name).title == ""
+        with retagged(tmp_path / "bomb.mp3", ["jazz"]) as copy:
+            assert read_tags(copy).genres == ("jazz",)
+    for act in (genres_of, lambda file: retagged(file, ["jazz"]).__enter__()):
+        with pytest.raises(ValueError, match=r"deep\.m4a: its tags cannot be"):
+            act(tmp_path / "deep.m4a")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def synchsafe(n: int) -> bytes:
+    """The number as ID3 writes sizes: seven bits a byte."""
+    return bytes(n >> shift & 127 for shift in (21, 14, 7, 0))
 
 
 @pytest.mark.parametrize("genres", [["x"] * 20_000, ["x" * 200_000]])
