@@ -12,6 +12,7 @@ from render.parallel import Workers
 from render.settings import RenderSettings
 from render.sources.folders import Recording, named, notes_on_groups
 from render.sources.labels import SourceSettings, find_recordings
+from render.sources.own_labels import by_artist
 from render.sources.selection import ChoiceSettings, choose
 
 SHOWN = 10  # failures printed; failures.csv has them all
@@ -85,10 +86,14 @@ def render(root: Path, request: Request) -> int:
     if Path(request.run.out).resolve() == root.resolve():
         raise ValueError(f"--out {request.run.out} is the folder of the recordings; choose another")
     found = find_recordings(root, request.source)
-    for note in (*found.notes, *notes_on_groups(found.recordings)):
+    grouped, said = found.recordings, list(found.notes)
+    if request.source.labels == "folders":
+        grouped, notes = by_artist(grouped)
+        said += notes
+    for note in (*said, *notes_on_groups(grouped)):
         print(printable(note))
     clips = request.clips
-    recordings = choose(list(named(found.recordings)), request.choice, clips.balance, clips.seed)
+    recordings = choose(list(named(grouped)), request.choice, clips.balance, clips.seed)
     if request.run.dry_run:
         return _dry_run(recordings, request)
     if request.run.features:

@@ -54,9 +54,13 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Changes with everything, other than the sound, that the pictures depend on."""
+        """Changes with everything, other than the sound, that pictures and rows depend on."""
+        return self.key_of(self.recording.group)
+
+    def key_of(self, group: str) -> str:
+        """The key if the recording were of this group, of which no picture depends."""
         r = self.recording
-        facts = [r.name, r.label, r.group, r.split, self.clips, *r.labels]
+        facts = [r.name, r.label, group, r.split, self.clips, *r.labels]
         facts += _plain(self.settings, self.clip_settings)
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -91,7 +95,9 @@ def render_recording(job: Job) -> Rendered:
         content = before.fingerprint if before and untouched else fingerprint(recording.path)
         entry = replace(entry, fingerprint=content)
         if before and _is_done(job, before, entry):
-            return Rendered(replace(before, file=file, stamp=entry.stamp), 0)
+            rows = [replace(row, group=recording.group) for row in before.rows]
+            same = replace(before, key=job.key, file=file, stamp=entry.stamp, rows=tuple(rows))
+            return Rendered(same, 0)
         for row, png in _clips(job):
             write_bytes(job.out / row.path, png)
             rows.append(row)
@@ -108,8 +114,10 @@ def _is_done(job: Job, before: Entry, now: Entry) -> bool:
 
     A recording that failed wholly is tried again: the cause may be gone.
     """
-    same = (before.key, before.fingerprint) == (now.key, now.fingerprint)
-    return same and bool(before.rows) and all((job.out / r.path).is_file() for r in before.rows)
+    if not before.rows or before.fingerprint != now.fingerprint:
+        return False
+    same = before.key == now.key or before.key == job.key_of(before.rows[0].group)
+    return same and all((job.out / row.path).is_file() for row in before.rows)
 
 
 def _clips(job: Job) -> Iterator[tuple[ClipRow, bytes]]:

@@ -66,9 +66,10 @@ def render(
     from render.parallel import Workers
     from render.settings import RenderSettings
     from render.sources.folders import from_folders, named
+    from render.sources.own_labels import by_artist
 
     settings, clips = _configs(options, RenderSettings, ClipSettings)
-    recordings = list(named(from_folders(Path(audio))))
+    recordings = list(named(by_artist(from_folders(Path(audio)))[0]))
     return render_folder(recordings, Path(out), settings, clips, Workers(jobs))
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from common.files import check_regular
+
 # Of ID3, for files whose tags mutagen has no easy names for.
 FRAMES = {
     "title": "TIT2",
@@ -42,6 +44,7 @@ class SongTags:
 def read_tags(path: Path) -> SongTags:
     """The tags of a file; empty ones if it has none, none that can be read, or a book of them."""
     try:
+        check_regular(path)  # a pipe would be waited for
         file = _mutagen().File(path, easy=True)
         if file is None or file.tags is None:
             return SongTags()

@@ -2,14 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from common.files import absolute
-from common.recordings import split_labels
+from common.recordings import SOME_SONGS, split_labels
 from render.audio.tags import SongTags, read_tags, spelling
 from render.sources.folders import Recording, audio_files, source_of
 from render.sources.playlists import playlist_entries
 
+# Artists who are nobody, as `spelling` has them.
+NOBODY = ("va", "various", "variousartists", "unknown", "unknownartist", "artist")
 Chosen = tuple[list[Recording], Mapping[str, int]]  # and how many were left out, by the reason
 
 
@@ -78,6 +81,34 @@ def _recordings(
     ]
 
 
+def by_artist(recordings: list[Recording]) -> tuple[list[Recording], list[str]]:
+    """Recordings of class folders in groups by their tags, and what is to be said of them.
+
+    They stay as they are where they have a split of their own, where tags put no two of them
+    together, and where a class would be left with too few groups to be tested.
+    """
+    if any(recording.split for recording in recordings):
+        return recordings, []
+    groups = groups_of({recording.path: read_tags(recording.path) for recording in recordings})
+    named = [group for group in groups.values() if group]
+    if len(set(named)) == len(named):
+        return recordings, []
+    of_class: dict[str, list[str]] = defaultdict(list)
+    for recording in recordings:
+        of_class[recording.label].append(groups[recording.path] or recording.source)
+    for label, own in of_class.items():
+        if len(set(own)) < SOME_SONGS <= len(own):
+            return recordings, [
+                f"an artist may be on two sides of the split: by their tags, class {label} has "
+                f"{len(set(own))} artists or albums, too few to be tested on others"
+            ]
+    n_groups = len({group for own in of_class.values() for group in own})
+    return [replace(recording, group=groups[recording.path]) for recording in recordings], [
+        f"no album and no artist of the tags is on two sides of the split: {n_groups} groups of "
+        f"{len(recordings)} recordings; main.py --group recording takes each recording alone"
+    ]
+
+
 def groups_of(tags: Mapping[Path, SongTags]) -> dict[Path, str]:
     """What may not straddle a split: a recording's artist, or its album if that has several.
 
@@ -89,6 +120,7 @@ def groups_of(tags: Mapping[Path, SongTags]) -> dict[Path, str]:
     groups = {}
     for path, said in tags.items():
         album, artist = spelling(said.album), spelling(said.artist)
+        artist = "" if artist in NOBODY else artist
         if album and (len(artists[path.parent, album]) > 1 or not artist):
             groups[path] = f"album {said.album} in {path.parent.name}"
         else:

@@ -1,13 +1,20 @@
 """Labels from the tags and the playlists that a collection has; albums stay on one side."""
 
+import os
 from pathlib import Path
 
 import mutagen
 import pytest
 
-from render.audio.tags import SongTags
+from render import RenderSettings
+from render.audio.clips import ClipSettings
+from render.audio.tags import SongTags, read_tags
+from render.collection import render_folder
+from render.output.clip_table import read_rows
+from render.parallel import Workers
+from render.sources.folders import from_folders, named
 from render.sources.labels import SourceSettings, find_recordings
-from render.sources.own_labels import groups_of
+from render.sources.own_labels import by_artist, groups_of
 from tests.sounds import write_sound
 
 
@@ -90,3 +97,67 @@ def test_all_genres_and_all_playlists_are_labels_where_songs_may_have_several(
     assert [r.labels for r in by_list.recordings] == [("calm",), ("calm", "loud")]
     with pytest.raises(ValueError, match="--several-labels goes with --labels tags or playlists"):
         find_recordings(tmp_path, SourceSettings(several_labels=True))
+
+
+def collection(root: Path, artists: dict[str, list[str]]) -> Path:
+    """MUSIC/<class>/<song>.flac, a song for each of the artists that are listed."""
+    for kind, names in artists.items():
+        for i, artist in enumerate(names):
+            song(root / kind / f"{kind}{i}.flac", **({"artist": artist} if artist else {}))
+    return root
+
+
+def test_songs_of_class_folders_are_grouped_by_the_artists_of_their_tags(tmp_path: Path) -> None:
+    """Rock's ten songs of three bands were ten groups: each band was on both sides of the split."""
+    artists = {"jazz": ["Ella", "Miles", "ella", "", "Bix", "Duke"], "rock": [*"ABCDE", "A"]}
+    found = from_folders(collection(tmp_path, artists))
+    grouped, [note] = by_artist(found)
+    assert [r.group.removeprefix("artist ") for r in grouped] == [
+        "ella", "miles", "ella", "", "bix", "duke", "a", "b", "c", "d", "e", "a",
+    ]  # fmt: skip
+    assert (
+        "no album and no artist of the tags is on two sides" in note and "--group recording" in note
+    )
+
+
+@pytest.mark.parametrize(
+    ("rock", "said"),
+    [
+        (["Can", "Can", "Neu!", "Neu!", "Can"], "class rock has 2 artists or albums"),
+        (["Can", "Neu!", "Faust", "Amon", "Guru"], ""),
+        (["Various Artists", "various", "Unknown Artist", "", ""], ""),
+    ],
+)
+def test_artists_that_cannot_be_told_apart_group_nothing(
+    tmp_path: Path, rock: list[str], said: str
+) -> None:
+    found = from_folders(collection(tmp_path, {"jazz": [*"abcde"], "rock": rock}))
+    grouped, notes = by_artist(found)
+    assert grouped == found
+    assert bool(notes) == bool(said) and said in "".join(notes)
+
+
+def test_new_groups_draw_nothing_anew(tmp_path: Path) -> None:
+    """A library that was drawn by recording takes hours; its pictures are the same."""
+    music = collection(tmp_path / "music", {"a": [*"xxyzvw"]})
+    settings = RenderSettings(clip_seconds=0.5, n_fft=512, n_mels=16)
+    out = tmp_path / "out"
+    by_name = list(named(from_folders(music)))
+    assert render_folder(by_name, out, settings, ClipSettings(), Workers(jobs=1)).made == 6
+    grouped = list(named(by_artist(from_folders(music))[0]))
+    assert render_folder(grouped, out, settings, ClipSettings(), Workers(jobs=1)).made == 0
+    rows = read_rows(out / "clips.csv")
+    assert [row["group"] for row in rows] == [f"artist {name}" for name in "xxyzvw"]
+    assert render_folder(grouped, out, settings, ClipSettings(), Workers(jobs=1)).made == 0
+
+
+def test_tags_of_what_is_no_whole_file_are_none(tmp_path: Path) -> None:
+    """A pipe was waited for, for ever."""
+    os.mkfifo(tmp_path / "pipe.mp3")
+    (tmp_path / "empty.mp3").touch()
+    whole = song(tmp_path / "a.flac", artist="x").read_bytes()
+    for name in ("pipe.mp3", "empty.mp3", "gone.mp3"):
+        assert read_tags(tmp_path / name) == SongTags()
+    for end in range(0, len(whole), len(whole) // 50):
+        (tmp_path / "cut.flac").write_bytes(whole[:end])
+        assert read_tags(tmp_path / "cut.flac").artist in ("", "x")
