@@ -15,8 +15,9 @@ from PIL import Image
 
 
 def fill_template(template: Path, **values: object) -> str:
-    """The text of a Jinja template with the values; in `<name>.html.jinja` they are escaped.
+    """The text of a Jinja template with the values, in which names are names: no HTML, no link.
 
+    In `<name>.html.jinja` they are escaped; Markdown shows HTML as well, and keeps what is code.
     Pages extend templates/base.html.jinja: one typography, light, dark and printed. `date` is
     today's.
     """
@@ -25,14 +26,21 @@ def fill_template(template: Path, **values: object) -> str:
         loader=FileSystemLoader([template.parent, Path(__file__).parent / "templates"]),
         autoescape=html,
         trim_blocks=not html,
+        finalize=None if html else _in_markdown,
     )
-    environment.filters["cell"] = _cell
+    environment.filters |= {"cell": _cell, "code": lambda text: Markup(str(text).replace("`", "'"))}
     environment.globals["date"] = time.strftime("%Y-%m-%d")
     return environment.get_template(template.name).render(**values)
 
 
+def _in_markdown(value: object) -> object:
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return value.replace("<", "&lt;").replace("](", "]\\(")
+
+
 def _cell(text: object) -> str:
-    """The text inside a cell of a Markdown table: Markdown is not HTML, only `|` is special."""
+    """The text inside a cell of a Markdown table, where `|` is special, too."""
     return " ".join(str(text).replace("|", "\\|").split())
 
 

@@ -25,6 +25,8 @@ FRAMES = {
     "date": "TDRC",
     "genre": "TCON",
 }
+MOST_ESCAPES = 1_000_000  # bytes of an ID3 tag that may be escapes
+MOST_COPIED = 10**10  # bytes that reading an ID3 tag may copy: two seconds
 MOST_BYTES = 2**24  # of a compressed frame, once it is not
 MOST_CHARACTERS = 100_000  # of all these tags together: an index holds them, a terminal shows them
 
@@ -96,12 +98,36 @@ def retagged(path: Path, genres: Sequence[str]) -> Iterator[Path]:
 
 
 def _mutagen() -> Any:
-    """The library, to which a compressed frame of ID3 is at most MOST_BYTES."""
+    """The library, to which an ID3 tag is bounded: see `_check_id3` and `_decompressed`."""
     import mutagen
-    from mutagen.id3 import _frames
+    from mutagen.id3 import _frames, _tags
 
-    vars(_frames)["zlib"] = SimpleNamespace(error=zlib.error, decompress=_decompressed)
+    def checked(header: Any, data: bytes, known: Any) -> Any:
+        _check_id3(data, 6 if header.version < (2, 3) else 10)
+        return read_frames(header, data, known)
+
+    if not hasattr(_tags, "checked"):
+        read_frames: Any = _tags.read_frames
+        vars(_frames)["zlib"] = SimpleNamespace(error=zlib.error, decompress=_decompressed)
+        vars(_tags)["read_frames"] = vars(_tags)["checked"] = checked
     return mutagen
+
+
+def _check_id3(data: bytes, n_head: int) -> None:
+    """Raise ValueError for a tag that would take minutes or gigabytes to read.
+
+    mutagen copies what follows each frame, and takes 90 bytes for each 255 that it unescapes.
+    """
+    if data.count(0xFF) > MOST_ESCAPES:
+        raise ValueError("an ID3 tag of nothing but escapes")
+    for bits in (7, 8):  # of a byte of a size: which of them is not known for sure
+        place = n_frames = 0
+        while place < len(data) and data[place] and n_frames * len(data) <= MOST_COPIED:
+            size = data[place + 4 : place + 8] if n_head == 10 else data[place + 3 : place + 6]
+            place += n_head + sum(byte << bits * i for i, byte in enumerate(reversed(size)))
+            n_frames += 1
+        if n_frames * len(data) > MOST_COPIED:
+            raise ValueError("an ID3 tag of too many frames")
 
 
 def _decompressed(data: bytes) -> bytes:

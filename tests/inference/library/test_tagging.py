@@ -212,15 +212,19 @@ def test_tags_made_to_harm_are_none(tmp_path: Path) -> None:
     frame = b"TIT2" + synchsafe(len(bomb) + 4) + b"\0\x09" + synchsafe(2**28 - 1) + bomb
     song = write_sound(tmp_path / "song.mp3", "low", 1.0, seed=0).read_bytes()
     (tmp_path / "bomb.mp3").write_bytes(b"ID3\4\0\0" + synchsafe(len(frame)) + frame + song)
+    many = (b"TCON" + synchsafe(3) + b"\0\0\3a\0") * 300_000  # a minute
+    escapes = b"\xff\0" * 5_000_000  # 400 MB
+    (tmp_path / "many.mp3").write_bytes(b"ID3\4\0\0" + synchsafe(len(many)) + many + song)
+    (tmp_path / "esc.mp3").write_bytes(b"ID3\3\0\x80" + synchsafe(len(escapes)) + escapes + song)
     with at_most(100, 20):
-        for name in ("deep.m4a", "bomb.mp3"):
-            assert read_tags(tmp_path / name).title == ""
+        for name in ("deep.m4a", "bomb.mp3", "many.mp3", "esc.mp3"):
+            assert read_tags(tmp_path / name) == SongTags()
         with retagged(tmp_path / "bomb.mp3", ["jazz"]) as copy:
             assert read_tags(copy).genres == ("jazz",)
     for act in (genres_of, lambda file: retagged(file, ["jazz"]).__enter__()):
         with pytest.raises(ValueError, match=r"deep\.m4a: its tags cannot be"):
             act(tmp_path / "deep.m4a")
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def synchsafe(n: int) -> bytes:

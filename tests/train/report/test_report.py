@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from common.html import inline_svg
+from common.html import fill_template, inline_svg
 from common.plots import new_figure, save_figure
 from data.audit.report import AuditReport, DuplicatePair, Thumbnail
 from data.audit.shortcuts import Shortcut
@@ -389,3 +389,14 @@ def test_one_fold_has_no_spread() -> None:
     scores = report_of(answers()).results.test
     results = Results(test=scores, temperature=1.0, cross_validation=CrossValidation([0.5], [1.0]))
     assert results.lines()[-1].startswith("validation accuracy 0.500 on one fold; the model is ")
+
+
+def test_a_name_in_markdown_is_no_html_and_no_link(tmp_path: Path) -> None:
+    """Classes can be strangers' genres, and pages that show a model card show its HTML."""
+    template = tmp_path / "x.md.jinja"
+    template.write_text("{{ name }} | {{ name | cell }} | `{{ name | code }}`\n{{ 5 }}")
+    name = "<img src=x onerror=y> [a](javascript:b) `|`"
+    plain, cell, code, number = re.split(r" \| |\n", fill_template(template, name=name))
+    assert plain == "&lt;img src=x onerror=y> [a]\\(javascript:b) `|`"
+    assert cell == plain.replace("|", "\\|") and number == "5"
+    assert code == "`<img src=x onerror=y> [a](javascript:b) '|'`"
