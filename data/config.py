@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from common.cli import (
@@ -21,6 +22,7 @@ from common.validation import check_fields
 from data.examples import Examples
 
 MOST_USED, DATA, SPLIT, AUGMENTATION = "Most used", "Data", "Split", "Augmentation"
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 DEMO = Path(__file__).resolve().parent.parent / "subsampled_data"
 
 
@@ -170,8 +172,10 @@ def check_given(config: DataConfig, *, songs: bool = False) -> None:
     if root.suffix.lower() in {*PICTURES, *SOUNDS} and root.is_file():
         raise ValueError(
             f"{root} is one file; expected a folder of class folders, or a table of features. To "
-            f"ask a model about it: python predict.py {root}"
+            f"ask a model about it: python predict.py {quote(str(root))}"
         )
+    if root.suffix.lower() in ARCHIVES and root.is_file():
+        raise ValueError(f"{root} is an archive: unpack it, and give the folder that is in it")
     examples: Examples | None = None
     if songs:
         check_image_folder(root)

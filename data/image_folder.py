@@ -286,12 +286,14 @@ def _expectation(root: str | Path, found: str) -> str:
             f"and trains on these, python -m render {root} only draws them"
         )
     root = Path(root)
-    beside = root.absolute().parent.iterdir() if _has_pictures(root) else ()
-    are_classes = sum(map(_has_pictures, beside)) > 1
-    above = f"; it is one class of those in {root.absolute().parent}: give that" * are_classes
+    way_out = ""
+    if _has_pictures(root):
+        way_out = "; move each of the pictures in it into a folder of its class"
+        if sum(map(_has_pictures, root.absolute().parent.iterdir())) > 1:
+            way_out = f"; it is one class of those in {root.absolute().parent}: give that"
     return (
         f"{root} has {found}; expected {root}/<class>/<picture> with {' '.join(PICTURES)} "
-        f"files in at least two class folders{above}"
+        f"files in at least two class folders{way_out}"
     )
 
 

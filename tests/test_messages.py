@@ -125,6 +125,8 @@ def test_what_cannot_be_trained_on_is_refused_before_torch_is_imported(
     shutil.copytree(image_folder / "blues", tmp_path / "alone/blues")
     split.write_text("path,split\nmine/a.png,test\n")
     shutil.copytree(image_folder, tmp_path / "kaggle/images")
+    (tmp_path / "pictures.zip").write_bytes(b"PK")
+    shutil.copytree(image_folder / "jazz", tmp_path / "flat/all pictures")
     for name in ("a", "b"):
         (tmp_path / f"Data/songs/{name}").mkdir(parents=True)
         (tmp_path / f"Data/songs/{name}/x.mp3").touch()
