@@ -55,16 +55,35 @@ def correction_of(file: Path, label: str, by: str) -> Correction:
 def add_correction(table: Path, correction: Correction) -> None:
     """Add a row to the table, which is made if there is none; safe from several processes.
 
-    Raises OSError when it cannot be written.
+    Raises OSError when it cannot be written, ValueError when it is no table of corrections.
     """
     said = correction
     row = [said.digest, said.path, said.label, said.when, printable(said.by)]
     with FileLock(table.with_name(f".{table.name}.lock")):
         new = not table.is_file() or table.stat().st_size == 0
-        text = StringIO()
-        csv.writer(text, lineterminator="\n").writerows([COLUMNS, row] if new else [row])
+        columns, text = COLUMNS if new else _columns_of(table), StringIO()
+        if not new and not _ends_in_a_line(table):  # as some editors leave it
+            text.write("\n")
+        cells = dict(zip(COLUMNS, row, strict=True))
+        rows = [[cells.get(name, "") for name in columns]]
+        csv.writer(text, lineterminator="\n").writerows([columns, *rows] if new else rows)
         with table.open("a", encoding="utf-8", newline="") as out:
             out.write(text.getvalue())
+
+
+def _columns_of(table: Path) -> Sequence[str]:
+    """The names of its columns, which may stand in any order; ValueError if ours are missing."""
+    with open_csv(table) as lines:
+        columns = next(csv.reader(lines), [])
+    if missing := [name for name in COLUMNS if name not in columns]:
+        raise ValueError(f"{table} is no table of corrections: no column {', '.join(missing)}")
+    return columns
+
+
+def _ends_in_a_line(table: Path) -> bool:
+    with table.open("rb") as content:
+        content.seek(-1, os.SEEK_END)
+        return content.read() == b"\n"
 
 
 def read_corrections(
@@ -76,11 +95,9 @@ def read_corrections(
     ValueError, which names the line, where a row is none.
     """
     found: dict[str, Correction] = {}
+    _columns_of(table)
     with open_csv(table) as lines:
         rows = csv.DictReader(lines)
-        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{table} is no table of corrections: no column {', '.join(missing)}")
         for row in rows:
             where, cells = f"{table} line {rows.line_num}", [row[name] or "" for name in COLUMNS]
             correction = Correction(*cells)

@@ -43,6 +43,19 @@ def test_the_last_word_on_a_file_counts(tmp_path: Path) -> None:
     assert file_of(first, table) == tmp_path / "songs/2.flac"
 
 
+def test_a_table_that_others_wrote_is_gone_on_with_or_refused(tmp_path: Path) -> None:
+    """A row under other columns, or behind an unfinished line, could never be read again."""
+    (tmp_path / "a.mp3").write_bytes(b"a")
+    said, table = correction_of(tmp_path / "a.mp3", "jazz", "me"), tmp_path / "corrections.csv"
+    table.write_text(f"by,note,class,path,when,digest\nyou,,rock,b.mp3,now,{'0' * 64}")
+    add_correction(table, said)
+    assert [one.label for one in read_corrections(table)] == ["rock", "jazz"]
+    table.write_text("path,label\nb.mp3,rock\n")
+    with pytest.raises(ValueError, match=r"corrections\.csv is no table of corrections: no column"):
+        add_correction(table, said)
+    assert table.read_text() == "path,label\nb.mp3,rock\n"
+
+
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
     song = tmp_path / "a song.flac"
     song.write_bytes(b"music" * 500_000)
