@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from data.images.read import ImageSpec, canvas_for, find_drawing
 from data.split_file import read_split
 from data.splits import TEST, UNUSED, Split, make_split, own_split, with_trained
 from data.summary import ClassCount, count_classes, split_notes
+
+MOST_NAMED = 10  # pictures that are left out, each in a line of its own
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def prepare(
         ),
         *_notes_on_parts(found, split, config.split),
         *readable.pictures.notes,
-        *(f"left out: {reason}" for reason in readable.failures.values()),
+        *_notes_on_failures(examples.root, list(readable.failures.values())),
     ]
     spec = ImageSpec(
         width=size[0],
@@ -164,6 +167,14 @@ def _read(examples: Examples, size: tuple[int, int], config: DataConfig, shown: 
         keep = np.setdiff1d(np.arange(len(examples)), list(pictures.reasons))
         examples, pictures = examples.take(keep), pictures.take(keep)
     return _Readable(examples, pictures, failures)
+
+
+def _notes_on_failures(root: Path, reasons: list[str]) -> list[str]:
+    """A sentence for each of the first pictures that are left out, and one for all others."""
+    notes = [f"left out: {reason}" for reason in reasons[:MOST_NAMED]]
+    if n := len(reasons) - len(notes):
+        notes.append(f"left out: {n} more; python -m data.audit {root} names them all")
+    return notes
 
 
 def _notes_on_parts(found: Audit, split: Split, split_file: str | None) -> list[str]:

@@ -14,7 +14,17 @@ from PIL import Image
 
 from data.image_folder import scan
 from tests.damage import png_header
-from tests.helpers import ROOT, SHORT, TINY, Run, interrupt, run_script, start_script, write_stripes
+from tests.helpers import (
+    ROOT,
+    SHORT,
+    TINY,
+    Run,
+    interrupt,
+    run_module,
+    run_script,
+    start_script,
+    write_stripes,
+)
 from tests.sounds import write_collection
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
@@ -147,10 +157,16 @@ def test_the_learning_rate_moves(stripes: Path, tmp_path: Path) -> None:
 def test_unreadable_pictures_are_named_and_left_out(tmp_path: Path) -> None:
     folder = write_stripes(tmp_path / "music", n_recordings=4)
     (folder / "low" / "note.png").write_text("a text file")
+    for n in range(30):
+        (folder / "low" / f"note {n:02}.png").write_text("another")
     done = run_script("main.py", "--data", folder, "--out", tmp_path / "runs", *TINY, *SHORT,
                       "--epochs", 1)  # fmt: skip
     assert done.returncode == 3
-    assert "note.png: not a picture" in done.stdout
+    assert "note 00.png: not a picture" in done.stdout
+    assert done.stdout.count("not a picture") == 10
+    assert f"left out: 21 more; python -m data.audit {folder} names them all" in done.stdout
+    named = run_module("data.audit", folder)
+    assert named.stdout.count("not a picture") == 31 and "note.png" in named.stdout
     assert "Traceback" not in done.stderr
 
 
