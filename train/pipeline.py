@@ -56,6 +56,7 @@ from train.run_folder import (
     Fingerprint,
     RunSettings,
     check_fingerprint,
+    in_turn,
     new_run,
     rendered_with,
     settings_of,
@@ -136,8 +137,8 @@ def _train_on(
     if not resumed and training.fabric.is_global_zero:
         resumed = new_run(Path(config.out), training.name, used_options(plan))
         write_split(resumed / SPLIT, training.ready.examples, training.ready.split)
-    folder = agreed(training.fabric, resumed)
-    return train_and_report(training, folder, settings_of(folder, root), started)
+    with in_turn(folder := agreed(training.fabric, resumed), alone=training.fabric.is_global_zero):
+        return train_and_report(training, folder, settings_of(folder, root), started)
 
 
 def train_and_report(

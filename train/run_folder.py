@@ -1,10 +1,12 @@
 """The folder of a run: its name, its options, what its checkpoints belong to, if it is finished."""
 
 import json
+import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,34 @@ def new_run(out: Path, name: str, options: dict[str, Any]) -> Path:
         print(f"note: no link {latest} ({error.strerror})", file=sys.stderr)
     write_text(folder / "config.yaml", yaml.safe_dump(options, sort_keys=False))
     return folder
+
+
+@contextmanager
+def in_turn(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Hold the run, so that no other process goes on with it; ValueError if one has it.
+
+    alone: False for those processes of a training that write nothing. Where a file system cannot
+    lock folders, nothing is held.
+    """
+    if not alone or sys.platform == "win32":
+        yield
+        return
+    import fcntl  # which Windows has not
+
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"{folder} is being trained by another process: wait until it has ended"
+                ) from None
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_UN)  # of processes that were forked meanwhile, too
+        os.close(opened)
 
 
 def interrupted(folder: Path) -> bool:

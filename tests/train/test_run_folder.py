@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from train.run_folder import Fingerprint, check_fingerprint
+from train.run_folder import Fingerprint, check_fingerprint, in_turn
 
 THEN = Fingerprint(
     options={"seed": "123", "head_epochs": "200"},
@@ -48,3 +48,13 @@ def test_checkpoints_of_nothing_known_are_refused(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "fold_1.pth").write_bytes(b"")
     with pytest.raises(ValueError, match=r"fold_1\.pth belongs to nothing that is known"):
         check_fingerprint(tmp_path, THEN)
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
+    """Two of --resume wrote the same checkpoints, and each the other's report."""
+    for _ in range(2):
+        with in_turn(tmp_path, alone=True):
+            with pytest.raises(ValueError, match="is being trained by another process: wait"):
+                in_turn(tmp_path, alone=True).__enter__()
+            with in_turn(tmp_path, alone=False):
+                assert not list(tmp_path.iterdir())
