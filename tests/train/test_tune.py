@@ -2,7 +2,10 @@
 
 import csv
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +13,18 @@ import optuna
 import pytest
 import yaml
 from sklearn.metrics import log_loss
+from sqlalchemy import event
 
 from data.config import DataConfig
 from data.images.loader import Pictures
 from tests.helpers import TINY, interrupt, run_module, run_script, start_module
 from tests.warm import Command
 from train.config import TrainConfig
+from train.tune import study as study_module
 from train.tune.config import TuneConfig
 from train.tune.search import tune
 from train.tune.search_space import OF_ALL, OF_FINETUNING, OF_HEADS, held_out, space_for, within
-from train.tune.study import best, finished, open_study, write_findings
+from train.tune.study import best, finished, open_study, release, write_findings
 
 pytestmark = pytest.mark.slow  # whole commands, or as long as these
 
@@ -106,6 +111,33 @@ def test_it_goes_on_after_an_interruption(stripes: Path, tmp_path: Path) -> None
     other = search(stripes, storage, 9, "--folds", "3")
     assert other.returncode == 1
     assert len(other.stderr.splitlines()) == 1 and "folds was 2" in other.stderr
+
+
+@pytest.mark.parametrize("when", ["before_cursor_execute", "after_cursor_execute"])
+def test_an_interruption_within_a_transaction_keeps_no_lock(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C at each of the first statements of a trial: what was found is read at once."""
+    monkeypatch.setattr(study_module, "WAIT_S", 0.1)
+    study = open_study(tmp_path / "search.db", {}, {"x": 1.0}, 1)
+    study.tell(study.ask(), 0.5)
+    engine = study._storage._backend.engine
+    for n in range(1, 13):
+        counter = count()
+
+        def interrupted(*_: object, counter: Iterator[int] = counter, n: int = n) -> None:
+            if next(counter) == n:
+                raise KeyboardInterrupt
+
+        event.listen(engine, when, interrupted)
+        with suppress(KeyboardInterrupt):
+            trial = study.ask()
+            trial.suggest_float("x", 0, 2)
+            study.tell(trial, 1.0)
+        event.remove(engine, when, interrupted)
+        release(study)
+        found = best(study)
+        assert found is not None and found.value == 0.5
 
 
 @pytest.mark.parametrize("pretrained", [False, True])

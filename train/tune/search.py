@@ -26,7 +26,7 @@ from train.loop.trainer import Trainer
 from train.pipeline import PictureTraining, prepare_pictures
 from train.tune.config import TuneConfig
 from train.tune.search_space import Space, changed, space_for, suggest, try_folds, within
-from train.tune.study import best, figures_of, finished, open_study, write_findings
+from train.tune.study import best, figures_of, finished, open_study, release, write_findings
 
 LEFT_OUT = ("out", "wandb", "accelerator", "workers", "cache", "cache_limit")  # change no value
 
@@ -82,6 +82,8 @@ def tune(tune_config: TuneConfig, data_config: DataConfig, config: TrainConfig) 
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         code = INTERRUPTED
+    if code == INTERRUPTED:
+        release(study)
     if code == DONE or best(study):
         _say_what_was_found(study, folder, options)
     return code
@@ -91,14 +93,20 @@ def _try(search: Search) -> str:
     """Train all folds with new values, unless the first ones are hopeless; a line that says so."""
 
     trial = search.study.ask()
-    state, value = TrialState.FAIL, None
+    state, value, interrupted = TrialState.FAIL, None, False
     try:
         values = suggest(trial, search.space)
         value, state = _value(search, trial, values), TrialState.COMPLETE
     except optuna.TrialPruned:
         state = TrialState.PRUNED
+    except KeyboardInterrupt:
+        interrupted = True
     finally:
+        if interrupted:  # asked behind the clause, whose exception holds what is to be given up
+            release(search.study)
         done = search.study.tell(trial, value, state)
+    if interrupted:
+        raise KeyboardInterrupt
     what = ", ".join(f"{name} {_short(value)}" for name, value in values.items())
     stopped = f", stopped after fold {done.user_attrs.get('folds', 1)}"
     said = figures_of(done) + (stopped if state == TrialState.PRUNED else "")

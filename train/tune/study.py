@@ -1,5 +1,6 @@
 """A search's storage, which several processes share, and the files that say what it found."""
 
+import gc
 import time
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,12 @@ def _lock_whole_transactions(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def release(study: optuna.Study) -> None:
+    """Give up what an interruption within a transaction left open: it would lock the storage."""
+    study._storage.remove_session()
+    gc.collect()  # a connection that the session does not know yet is ended with the last frame
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
