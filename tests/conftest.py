@@ -38,11 +38,6 @@ def pytest_configure() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores: servers, browsers and kills are waited for."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with the longest tests first, or one core would wait for the last of them."""
     files = Counter(item.path for item in items if item.get_closest_marker("slow"))
