@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.files import whole_path
-from common.recordings import SEPARATOR
+from common.recordings import SEPARATOR, in_order
 from data.corrections import Correction, add_correction, beside, correction_of, read_corrections
 
 
@@ -51,8 +51,7 @@ class Corrections:
     def _known(self, labels: Sequence[str]) -> str:
         """The labels as one text, in the order of the classes."""
         if self._several:
-            named = [name for name in self._classes if name in labels]
-            if not named or not set(labels) <= set(named):
+            if not (named := in_order(labels, self._classes)):
                 raise ValueError("choose one or more of the model's classes")
             return SEPARATOR.join(named)
         if len(labels) != 1 or labels[0] not in self._classes:

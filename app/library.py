@@ -28,11 +28,10 @@ from inference.library.browse import (
     PAGE,
     Browser,
     Search,
-    as_said,
     certainty_of,
 )
 from inference.library.command import chosen_model
-from inference.library.index import Index, IndexedModel, Song
+from inference.library.index import Index, Song
 from inference.library.similar import Embeddings, nearest, query_of_song
 from inference.prediction import NONE
 
@@ -140,13 +139,12 @@ class Library:
     def _plain(self, songs: list[Song]) -> list[dict[str, Any]]:
         roots = self._index.roots()
         said = self._browser.said
-        return [_plain(song, roots, said.get(song.id), self._model) for song in songs]
+        return [_plain(song, roots, said.get(song.id, ())) for song in songs]
 
 
-def _plain(song: Song, roots: list[Path], said: str | None, model: IndexedModel) -> dict[str, Any]:
+def _plain(song: Song, roots: list[Path], said: tuple[str, ...]) -> dict[str, Any]:
     """A song as the page's script shows it; its file without the owner's folders."""
     path, p = song.file.path, song.prediction
-    corrected = as_said(song, said, model).prediction
     root = next((root for root in roots if root in path.parents), path.parent)
     return {
         "id": song.id,
@@ -157,7 +155,7 @@ def _plain(song: Song, roots: list[Path], said: str | None, model: IndexedModel)
         "classes": p.labels or (NONE,),
         "probability": p.probability,
         "certainty": certainty_of(song, said),
-        "said": corrected.labels if said else (),
+        "said": said,
     }
 
 

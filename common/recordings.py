@@ -48,8 +48,12 @@ def labels_of(said: str, classes: Sequence[str], *, several: bool) -> tuple[str,
     """
     if not several:
         return (said,) if said in classes else ()
-    named = set(split_labels(said))
-    return tuple(name for name in classes if name in named) if named <= set(classes) else ()
+    return in_order(split_labels(said), classes)
+
+
+def in_order(names: Collection[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """The names as the classes are ordered, each once; () where one is no class."""
+    return tuple(name for name in classes if name in names) if set(names) <= {*classes} else ()
 
 
 def split_folders(root: Path) -> dict[str, str]:
@@ -58,11 +62,11 @@ def split_folders(root: Path) -> dict[str, str]:
     So Kaggle has it: `train/<class>`, `val/<class>`, `test/<class>`. A part without class folders
     is "". Empty for folders that are classes.
     """
-    folders = _folders_in(root)
+    folders = folders_in(root)
     parts = {name: PARTS.get(name.lower(), "") for name in folders}
     if "" in parts.values() or "train" not in parts.values() or len(parts) < 2:
         return {}
-    classes = {name: set(_folders_in(root / name)) for name in folders}
+    classes = {name: set(folders_in(root / name)) for name in folders}
     trained = set().union(*(classes[name] for name in folders if parts[name] == "train"))
     if len(trained) < 2 or any(2 * len(mine & trained) < len(mine) for mine in classes.values()):
         return {}
@@ -71,14 +75,14 @@ def split_folders(root: Path) -> dict[str, str]:
 
 def classes_further_down(root: Path, found: str) -> str:
     """What to do where the only class that was found has folders in it, else nothing."""
-    below = _folders_in(root / found) if (root / found).is_dir() else []
+    below = folders_in(root / found) if (root / found).is_dir() else []
     named = f"{', '.join(below[:3])}{', ...' if len(below) > 3 else ''}"
     if len(below) < 2:
         return ""
     return f"; {found} has the folders {named}: if they are the classes, give {root}/{found}"
 
 
-def _folders_in(root: Path) -> list[str]:
+def folders_in(root: Path) -> list[str]:
     """Names of the folders in a folder, sorted, without hidden ones and Python's own."""
     return sorted(
         entry.name

@@ -17,6 +17,7 @@ from common.recordings import (
     PICTURES,
     SOUNDS,
     classes_further_down,
+    folders_in,
     recording_of,
     song_groups,
     split_folders,
@@ -31,11 +32,7 @@ _Read = Callable[[Path], _Listing]
 
 def _class_names(root: Path) -> list[str]:
     """The class folders in `root`, without hidden ones and Python's own `__pycache__`."""
-    names = sorted(
-        entry.name
-        for entry in root.iterdir()
-        if entry.is_dir() and not entry.name.startswith((".", "__"))
-    )
+    names = folders_in(root)
     if not names:
         raise ValueError(_expectation(root, "no class folders"))
     for name in names:

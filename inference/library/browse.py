@@ -62,7 +62,7 @@ class Browser:
         """Make what searches need where it is not there yet."""
         self.index, self.model = index, model
         self._table, self._read = beside(model.file), (0, 0, 0)
-        self.said = dict[int, str]()
+        self.said = dict[int, tuple[str, ...]]()
         if not index.rows("SELECT name FROM sqlite_master WHERE name = 'words'"):
             with index.transaction():
                 if not index.rows("SELECT name FROM sqlite_master WHERE name = 'words'"):
@@ -126,12 +126,13 @@ class Browser:
             db = self.index.connection
             db.execute("BEGIN")  # of the temporary table alone: nobody who writes is waited for
             db.execute("DELETE FROM temp.said")
-            db.executemany("INSERT INTO temp.said VALUES (?, ?)", self.said.items())
+            said = [(song, SEPARATOR.join(named)) for song, named in self.said.items()]
+            db.executemany("INSERT INTO temp.said VALUES (?, ?)", said)
             db.execute("COMMIT")
 
 
-def corrected(index: Index, model: IndexedModel) -> dict[int, str]:
-    """The class that somebody said of songs, or `rock;jazz`, by the songs' numbers.
+def corrected(index: Index, model: IndexedModel) -> dict[int, tuple[str, ...]]:
+    """The class that somebody said of songs, or all of several, by the songs' numbers.
 
     A song is known by its digest or else, as its tags may have changed since, by its path. What is
     no class of the model is left out.
@@ -139,26 +140,25 @@ def corrected(index: Index, model: IndexedModel) -> dict[int, str]:
     table = beside(model.file)
     if not table.is_file():
         return {}
-    by_path, by_digest = dict[int, str](), dict[int, str]()
+    by_path, by_digest = dict[int, tuple[str, ...]](), dict[int, tuple[str, ...]]()
     for one in read_corrections(table):
         if not (named := labels_of(one.label, model.classes, several=model.several)):
             continue
-        label = SEPARATOR.join(named)
         path = os.fsencode(absolute(file_of(one, table)))
         for (song,) in index.rows("SELECT id FROM songs WHERE path = ?", path):
-            by_path[song] = label
+            by_path[song] = named
         for song in index.with_digest(one.digest):
-            by_digest[song] = label
+            by_digest[song] = named
     return by_path | by_digest
 
 
-def as_said(song: Song, said: str | None, model: IndexedModel) -> Song:
-    """The song, with what somebody said of it as the answer where somebody did."""
+def as_said(song: Song, said: tuple[str, ...], model: IndexedModel) -> Song:
+    """The song, with the classes that somebody said of it as the answer, if there are some."""
     if not said:
         return song
-    named = labels_of(said, model.classes, several=model.several)
-    sure = {name: float(name in named) for name in model.classes}
-    answer = Prediction(song.prediction.path, said, 1.0, sure, several=model.several)
+    sure = {name: float(name in said) for name in model.classes}
+    label = SEPARATOR.join(said)
+    answer = Prediction(song.prediction.path, label, 1.0, sure, several=model.several)
     return replace(song, prediction=answer, corrected=True)
 
 
@@ -168,7 +168,7 @@ def phrases_of(words: str) -> str:
     return " ".join(f'"{word.replace(chr(34), chr(34) * 2)}"*' for word in some[:MAX_WORDS])
 
 
-def certainty_of(song: Song, said: str | None) -> Certainty:
+def certainty_of(song: Song, said: tuple[str, ...]) -> Certainty:
     """Under which certainty a search finds the song; said: what somebody said that it is."""
     p = song.prediction
     if said:

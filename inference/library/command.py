@@ -244,7 +244,7 @@ def _songs(index: Index, model: IndexedModel) -> list[Song]:
     from inference.library.browse import as_said, corrected
 
     said = corrected(index, model)
-    return [as_said(song, said.get(song.id), model) for song in index.songs(model)]
+    return [as_said(song, said.get(song.id, ()), model) for song in index.songs(model)]
 
 
 def _exit_code(n_done: int, left_out: list[LeftOut]) -> int:

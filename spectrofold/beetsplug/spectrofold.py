@@ -53,7 +53,7 @@ class SpectrofoldPlugin(BeetsPlugin):
                 for item in library.items(query):
                     song = index.song_at(absolute(os.fsdecode(item.path)), models[0])
                     if song is not None:
-                        song = as_said(song, said.get(song.id), models[0])
+                        song = as_said(song, said.get(song.id, ()), models[0])
                         self._set_genre(index, song, covered(song, limits), item, options.pretend)
         except ValueError as error:
             raise ui.UserError(str(error)) from None

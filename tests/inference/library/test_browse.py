@@ -74,7 +74,7 @@ def test_songs_are_filtered_by_class_and_certainty_and_sorted(browser: Browser) 
                             ("perhaps", ROUND), ("unsure", "noise")):  # fmt: skip
         assert found(browser, certainty=certainty) == [name]
         (song,) = browser.page(Search(certainty=certainty), 0)  # type: ignore[arg-type]
-        assert certainty_of(song, None) == certainty
+        assert certainty_of(song, ()) == certainty
     assert found(browser, order="least certain")[0] == '\'Round "Midnight"'
     assert found(browser, order="most certain")[:2] == ["noise", "Jóga"]
     assert found(browser, order="artist") == ["noise", "Thunder_Struck", "Jóga", ROUND]
